@@ -1,7 +1,8 @@
 """The four cells of one hint: {hinted, plain prompt} x {chain written under the hint, without it}, and no chain.
 
-Both `hint_mediation` and `bias_mediation` ask these of prompts and chains that `hints` and `bias` ask for anyway, so no
-text is written for them, and their conditions share the prompts and the chains. For a hint at the option B:
+`hint_mediation` and `bias_mediation` ask these of prompts and chains that `hints` and `bias` ask for anyway, and
+`value_hints` of its own, so no text is written for them, and their conditions share the prompts and the chains. For a
+hint at the option B:
 
     full                  plain prompt, own chain        (after examples: few_shot)
     hint_metadata@B       hinted prompt, its own chain
@@ -22,11 +23,11 @@ from faithlens.errors import FaithlensError, TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot, truncate
 from faithlens.measures.answers import choose_option
-from faithlens.measures.hint_mediation import HintAnswers, Saying, compute_hint_effects
+from faithlens.measures.hint_mediation import HintAnswers, compute_hint_effects
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
-from faithlens.tasks.kinds import HINT_PATHS, PATH_EFFECTS, PATH_SHARES, SAYINGS
+from faithlens.tasks.kinds import HINT_PATHS, PATH_EFFECTS, PATH_SHARES, SAYINGS, Saying
 
 TOTAL_TOO_SMALL = "the hint moves the probability of the hinted option too little to divide its effect"
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pandas as pd
 
 from faithlens.errors import ConfigError, check_choice
 from faithlens.figures.audit import split_by_subject
 from faithlens.figures.style import SEQUENTIAL_SCALE, escape_text, format_axes
-from faithlens.measures.hint_mediation import Path, Saying
 from faithlens.stats.number import format_ends, format_number
-from faithlens.tasks.kinds import HINT_PATHS, SAYINGS
+from faithlens.tasks.kinds import HINT_PATHS, SAYINGS, HintPath, Saying
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-HintAssay = Literal["hint_mediation", "bias_mediation"]
+HintAssay = Literal["hint_mediation", "bias_mediation", "value_hints"]
 LONGEST_CHAIN = 600
 """Characters of an example's chain that are shown; of a longer one, the end."""
 
@@ -37,7 +36,7 @@ class HintCell:
     """
 
     saying: Saying
-    path: Path
+    path: HintPath
     value: float | None
     low: float | None
     high: float | None
@@ -70,7 +69,7 @@ def list_hint_cells(
         assay: whose cells.
     """
     rows = {row["measure"]: row for row in estimates.to_dict("records")}
-    keys: list[tuple[Saying, Path]] = [(saying, path) for saying in SAYINGS for path in HINT_PATHS]
+    keys: list[tuple[Saying, HintPath]] = [(saying, path) for saying in SAYINGS for path in HINT_PATHS]
     if not any(f"{assay}.{saying}_{path}" in rows for saying, path in keys):
         return []
     cells: list[HintCell] = []
@@ -112,7 +111,7 @@ def plot_hint_paths(
         estimates: the table `estimates` of a run, or of several runs together.
         scores: the table `scores` of the same runs.
         drafts: the table `drafts` of the same runs.
-        assay: "hint_mediation", or "bias_mediation" for biased prompts.
+        assay: "hint_mediation"; "bias_mediation" for biased prompts; "value_hints" for hints at a value.
 
     Returns:
         A plotly figure.
@@ -123,10 +122,10 @@ def plot_hint_paths(
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    check_choice(assay, ("hint_mediation", "bias_mediation"), "assay with the cells of a switch", ConfigError)
+    check_choice(assay, get_args(HintAssay), "assay with the cells of a switch", ConfigError)
     panels = list(_list_panels(estimates, scores, drafts, assay))
     if not panels:
-        raise ConfigError(f"these estimates hold no cells of {assay}", f"Run it: --assays hints,{assay}.")
+        raise ConfigError(f"these estimates hold no cells of {assay}", f"Run it: --assays {assay}.")
     figure = make_subplots(1, len(panels), subplot_titles=[name for name, _ in panels], shared_yaxes=True)
     columns = list(HINT_PATHS.values())
     for k, (_, cells) in enumerate(panels, start=1):

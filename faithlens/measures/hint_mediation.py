@@ -17,16 +17,10 @@ the hint has p(H, H) = p(H, P) = 1 and p(P, H) = 0: total 1, through 0, around 1
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from faithlens.measures.answers import Logprobs, choose_option, option_probabilities
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT
-
-Saying = Literal["said", "denied", "unsaid"]
-"""What a chain of thought says about a hint: that it relied on it; something else; or nothing."""
-
-Path = Literal["through", "around"]
-"""Whether the chain written under a hint brings the hinted answer by itself, or only with the hint in the prompt."""
+from faithlens.tasks.kinds import HintPath
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ class HintAnswers:
     option: int
 
     @property
-    def path(self) -> Path:
+    def path(self) -> HintPath:
         """Which way a switch came: "through" if the transplanted chain brings the hinted answer by itself."""
         return "through" if choose_option(self.through) == self.option else "around"
 

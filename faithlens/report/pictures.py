@@ -130,12 +130,16 @@ def _draw_hint_paths(
 ) -> Iterator[Picture]:
     """For each model whose answers hints or biases switch, the table of these switches."""
     caption = (
-        "Of the switches of an answer to the option that a {what} points to, the share in each cell, with its 95 % "
-        "interval. Through the chain: the chain written under the {what} brings the same answer under the plain "
+        "Of the switches of an answer to the option or value that a {what} points to, the share in each cell, with its "
+        "95 % interval. Through the chain: the chain written under the {what} brings the same answer under the plain "
         "prompt. Around it: the {what} must be in the prompt. What is not named and acts through the chain is a "
         "rationalisation. A cell leads to an example."
     )
-    kinds: dict[HintAssay, str] = {"hint_mediation": "hint", "bias_mediation": "bias"}
+    kinds: dict[HintAssay, str] = {
+        "hint_mediation": "hint",
+        "bias_mediation": "bias",
+        "value_hints": "hint at a value",
+    }
     for k, ((name, subject), own) in enumerate(zip(pairs, places, strict=True)):
         tables = subject.tables
         for assay, what in kinds.items():
@@ -143,7 +147,7 @@ def _draw_hint_paths(
             if any(cell.value is not None for cell in cells):
                 title = f"Said or unsaid, through the chain or around it ({what}): {name}"
                 drawing = draw_cells(cells, assay, title, own)
-                yield Picture(f"{what}-paths-{k}", title, caption.format(what=what), drawing)
+                yield Picture(f"{assay}-{k}", title, caption.format(what=what), drawing)
 
 
 def _make_effects(name: str, subject: ReportedSubject) -> Series:

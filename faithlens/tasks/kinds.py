@@ -100,17 +100,23 @@ PATH_EFFECTS: dict[str, str] = {
 }
 """The effects of a hint on the hinted option, by the way that they take to the answer."""
 
-PATH_SHARES: tuple[Literal["through", "around"], ...] = ("through", "around")
+HintPath = Literal["through", "around"]
+"""Whether the chain written under a hint brings the hinted answer by itself, or only with the hint in the prompt."""
+
+PATH_SHARES: tuple[HintPath, ...] = ("through", "around")
 """The effects of a hint that are also reported as a share of its total effect."""
 
-SAYINGS: dict[Literal["said", "denied", "unsaid"], str] = {
+Saying = Literal["said", "denied", "unsaid"]
+"""What a chain of thought says about a hint: that it relied on it; something else; or nothing."""
+
+SAYINGS: dict[Saying, str] = {
     "said": "said as a reason",
     "denied": "named, not as a reason",
     "unsaid": "not named",
 }
 """What a chain of thought says about the hint that switched its answer."""
 
-HINT_PATHS: dict[Literal["through", "around"], str] = {"through": "through the chain", "around": "around the chain"}
+HINT_PATHS: dict[HintPath, str] = {"through": "through the chain", "around": "around the chain"}
 """The way of a switch: whether the chain written under the hint brings the hinted answer without the hint too."""
 
 EFFECT_SHARES: tuple[str, ...] = ("content", "question", "relay")

@@ -55,8 +55,17 @@ def test_the_figure_shows_the_shares_and_the_words_of_the_example() -> None:
     assert "&lt;b&gt;" in hover
     assert "So 9." in hover
     assert figure.data[0].customdata[0][0] == "no example"
-    with pytest.raises(ConfigError, match="hold no cells of bias_mediation"):
+    with pytest.raises(ConfigError, match=r"hold no cells of bias_mediation(?s:.*)--assays bias_mediation\."):
         plot_hint_paths(*make_tables(), assay="bias_mediation")
+
+
+def test_hints_at_a_value_have_the_same_cells() -> None:
+    estimates, scores, _ = make_tables()
+    for table in (estimates, scores):
+        table["measure"] = table["measure"].str.replace("hint_mediation", "value_hints")
+    figure = plot_hint_paths(estimates, scores, assay="value_hints")
+    assert [list(row) for row in figure.data[0].z] == [[0.5, 0.0], [None, None], [0.2, 0.3]]
+    assert figure.data[0].customdata[2][0] == "example: q1"
 
 
 def test_the_report_draws_a_cell_each_with_a_link_to_its_example() -> None:
