@@ -30,7 +30,7 @@ from faithlens.tasks.value_hints import (
     draw_wrong_value,
 )
 from tests.assays.answered_by_hand import LENS, SHORT, case_of, score_answers, values
-from tests.gates.test_gates import make_scores
+from tests.gates.scores_by_hand import make_scores
 
 SUM = {"question": "20 + 15 + 7?", "answer": "42", "candidates": ["42", "41", "-4"], "values": ["20", "35", "42"]}
 
