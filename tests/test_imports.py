@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interventions": {"tasks", "model", "plan", "execution"},
     "assays": {"interventions", "measures", "tasks", "model", "plan", "execution"},
     "organisms": {"tasks", "model", "plan", "execution", "interventions"},
+    "judging": {"organisms", "interventions", "tasks", "model", "execution"},
     "stats": {"measures", "tasks"},
     "gates": {"stats", "measures", "tasks"},
     "figures": {"stats", "measures", "tasks"},

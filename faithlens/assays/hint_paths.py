@@ -26,8 +26,8 @@ from faithlens.measures.answers import choose_option
 from faithlens.measures.hint_mediation import HintAnswers, compute_hint_effects
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
-from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
-from faithlens.tasks.kinds import HINT_PATHS, PATH_EFFECTS, PATH_SHARES, SAYINGS, Saying
+from faithlens.tasks.hint_mentions import classify_saying
+from faithlens.tasks.kinds import HINT_PATHS, PATH_EFFECTS, PATH_SHARES, SAYINGS
 
 TOTAL_TOO_SMALL = "the hint moves the probability of the hinted option too little to divide its effect"
 
@@ -74,16 +74,6 @@ def read_answers(setting: Setting, case: Case, pair: HintPair, records: Records)
         list(_list_crossed(setting, case, pair))  # raises the reason
     logprobs = (records[name].logprobs for name in names)
     return HintAnswers(*logprobs, option=case.candidates.index(pair.label))
-
-
-def classify_saying(kind: str, cot: str, label: str) -> Saying:
-    """What a chain of thought says about a hint of `kind` at `label`, by the two classifiers of `tasks.hint_mentions`.
-
-    "denied" is a chain that names the hint and does not give it as a reason, which counts naming it in passing too.
-    """
-    if relies_on_hint(kind, cot, label):
-        return "said"
-    return "denied" if mentions_hint(kind, cot) else "unsaid"
 
 
 CELLS: tuple[str, ...] = tuple(f"{saying}_{path}" for saying in SAYINGS for path in HINT_PATHS)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
+from typing import Any, AnyStr
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request
@@ -84,10 +84,14 @@ class Endpoint:
         Raises:
             ModelError: a request was refused, failed in all tries, or the reply is no chat completion.
         """
+        return [self._refuse_failure(answer) for answer in self.try_write(requests, seeds, max_tokens)]
+
+    def try_write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = 60) -> "list[str | Failure]":
+        """The same as `write`, with the reason in the place of each answer that could not be had."""
         with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
             return list(pool.map(self._request_answer, requests, seeds, [max_tokens] * len(requests)))
 
-    def _request_answer(self, request: str, seed: int, max_tokens: int) -> str:
+    def _request_answer(self, request: str, seed: int, max_tokens: int) -> "str | Failure":
         """Request one answer, with repetitions after transient failures."""
         body = {
             "model": self.model,
@@ -97,7 +101,8 @@ class Endpoint:
             "seed": seed,
             "max_tokens": max_tokens,
         }
-        return self._parse_content(self.request("chat/completions", body))
+        reply = self.try_request("chat/completions", body)
+        return reply if isinstance(reply, Failure) else self._parse_content(reply)
 
     def request(self, path: str, body: Mapping[str, Any] | None = None) -> bytes:
         """The reply to one request: to a POST of `body`, or to a GET where there is none.
@@ -105,7 +110,9 @@ class Endpoint:
         Raises:
             ModelError: the request was refused, or failed in all tries.
         """
-        reply = self.try_request(path, body)
+        return self._refuse_failure(self.try_request(path, body))
+
+    def _refuse_failure(self, reply: "AnyStr | Failure") -> AnyStr:
         if isinstance(reply, Failure):
             raise self.make_error(reply.reason, reply.fix)
         return reply
@@ -168,17 +175,20 @@ class Endpoint:
             "Export the key again, without quotes or line breaks.",
         )
 
-    def _parse_content(self, reply: bytes) -> str:
+    def _parse_content(self, reply: bytes) -> "str | Failure":
         """The text of a chat completion. Half of a surrogate pair, which is no character, becomes U+FFFD."""
         try:
             content = json.loads(reply)["choices"][0]["message"]["content"] or ""
         except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             content = None
         if isinstance(content, str):
-            return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        raise self.make_error(
+            text = content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            # once more: JSON may write the characters of the key as numbers
+            return self._hide_key(text.encode(), self._read_key()).decode()
+        return Failure(
             f"status 200, and no chat completion: {shorten_reply(reply.decode(errors='replace'))}",
             "Give the address without /chat/completions; it usually ends in /v1.",
+            False,
         )
 
     def make_error(self, reason: str, fix: str) -> ModelError:

@@ -17,6 +17,7 @@ from faithlens.interventions.case import GeneratedText
 from faithlens.measures.score import Score
 from faithlens.model.trace import make_trace
 from faithlens.plan.capture import Record
+from faithlens.tasks.hint_mentions import classify_saying
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.kinds import VALUE_HINTS
 from faithlens.tasks.question import Prompt
@@ -168,6 +169,6 @@ def test_a_switch_counts_where_a_crossed_prompt_and_chain_are_too_long(tmp_path:
     ],
 )
 def test_the_words_of_each_kind_are_read(kind: str, says: str, denies: str) -> None:
-    assert hint_paths.classify_saying(kind, says, "41") == "said"
-    assert hint_paths.classify_saying(kind, denies, "41") == "denied"
-    assert hint_paths.classify_saying(kind, " 20 plus 15 is 35. So the solution is 41.", "41") == "unsaid"
+    assert classify_saying(kind, says, "41") == "said"
+    assert classify_saying(kind, denies, "41") == "denied"
+    assert classify_saying(kind, " 20 plus 15 is 35. So the solution is 41.", "41") == "unsaid"

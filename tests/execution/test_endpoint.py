@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from faithlens.errors import ConfigError, ModelError
-from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Endpoint
+from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Endpoint, Failure
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.editor import Editor, ModelEditor, load_editor
 from tests.execution.http_server import KEY, Reply, Request, serve
@@ -240,3 +240,21 @@ def test_every_text_can_be_written_to_a_file(written: str, text: str, server: Se
     [answer] = endpoint(server).write(["a"], [0])
     assert answer == text
     assert answer.encode().decode() == text
+
+
+def test_what_was_answered_is_kept_where_others_fail(server: Server) -> None:
+    one = endpoint(server, retries=0)
+    server.replies = [(500, {}, "boom")]
+    assert [isinstance(each, Failure) for each in one.try_write(["a"], [0])] == [True]
+    server.replies = [(400, {}, "too long"), (200, {}, "<html>"), (302, {"Location": server.url}, "")]
+    answers = one.try_write([str(i) for i in range(20)], range(20))
+    failures = [each for each in answers if isinstance(each, Failure)]
+    assert len(failures) == 3
+    assert {each for each in answers if isinstance(each, str)} < {f"echo {i}" for i in range(20)}
+    assert all(not each.is_transient for each in failures)
+
+
+def test_a_key_that_the_server_spells_in_numbers_is_hidden_too(server: Server) -> None:
+    spelled = "".join(f"\\u{ord(each):04x}" for each in KEY)
+    server.replies = [(200, {}, completion("X").replace("X", f"your key is {spelled}"))]
+    assert endpoint(server).write(["a"], [0]) == ["your key is $OPENAI_API_KEY"]

@@ -1,0 +1,180 @@
+"""The readers of chains: word classifiers, and judge models behind an endpoint or in this process.
+
+Both kinds of models are those that also write edits (`interventions.editor`). They judge greedily, at temperature 0;
+repeats differ in their seed alone, so that a server which does not give the same reply twice is noticed.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from faithlens.errors import ConfigError, suggest_names
+from faithlens.execution.endpoint import Endpoint, Failure
+from faithlens.execution.sample import Sampling
+from faithlens.interventions.editor import EDITORS, Editor, ModelEditor, load_editor
+from faithlens.judging.inquiry import ChainReader, Cost, Inquiry, Judgement
+from faithlens.judging.requests import REQUESTS, parse_reply, write_request
+from faithlens.model.load import list_short_names
+from faithlens.tasks.hint_mentions import classify_saying
+from faithlens.tasks.seeds import derive_seed
+
+WORDS = "words"
+DEFAULT_KEY = "OPENAI_API_KEY"
+CHARACTERS_PER_TOKEN = 3.5  # of English text, on the safe side; a server's tokenizer is not known
+REPLY_TOKENS = 256
+REPEATS = 2
+
+
+@dataclass(frozen=True)
+class WordReader:
+    """The word classifiers of `tasks.hint_mentions`. They cost nothing, and say the same each time."""
+
+    name: str = WORDS
+    repeats: int = 1
+
+    def read(self, inquiries: Sequence[Inquiry], repeat: int) -> list[Judgement | Failure]:
+        """What the words say; never open."""
+        return [Judgement(classify_saying(each.kind, each.chain, each.label)) for each in inquiries]
+
+    def estimate(self, inquiries: Sequence[Inquiry]) -> Cost:
+        """No requests."""
+        return Cost(0, 0, 0)
+
+    def describe(self) -> dict[str, object]:
+        """Its name alone."""
+        return {"reader": self.name}
+
+
+@dataclass(frozen=True)
+class JudgeModel:
+    """A model that is asked in words.
+
+    Attributes:
+        writer: the model, behind an endpoint or in this process.
+        repeats: how often it reads each chain.
+        max_new_tokens: of a reply; a reasoning model needs more.
+    """
+
+    writer: Editor
+    repeats: int = REPEATS
+    max_new_tokens: int = REPLY_TOKENS
+
+    @property
+    def name(self) -> str:
+        """The name of the model, with its address if it has one."""
+        return self.writer.name
+
+    def read(self, inquiries: Sequence[Inquiry], repeat: int) -> list[Judgement | Failure]:
+        """The judgement in each reply, or why there is no reply.
+
+        Raises:
+            ModelError: a model in this process cannot be run.
+        """
+        requests = [write_request(each) for each in inquiries]
+        seeds = [derive_seed(f"judge:{repeat}:{request}") for request in requests]
+        ask = self.writer.try_write if isinstance(self.writer, Endpoint) else self.writer.write
+        replies = ask(requests, seeds, self.max_new_tokens)
+        return [
+            reply if isinstance(reply, Failure) else parse_reply(inquiry, reply)
+            for inquiry, reply in zip(inquiries, replies, strict=True)
+        ]
+
+    def estimate(self, inquiries: Sequence[Inquiry]) -> Cost:
+        """The tokens by a model's own tokenizer, or about, by the length of the texts."""
+        requests = [write_request(each) for each in inquiries]
+        if isinstance(self.writer, ModelEditor):
+            tokens = sum(len(self.writer.model.encode_prompt(request)) for request in requests)
+        else:
+            tokens = round(sum(map(len, requests)) / CHARACTERS_PER_TOKEN)
+        return Cost(len(requests), tokens, len(requests) * self.max_new_tokens)
+
+    def describe(self) -> dict[str, object]:
+        """Its name, how it is asked, and the words of the requests."""
+        settings = {"temperature": 0.0, "repeats": self.repeats, "max_new_tokens": self.max_new_tokens}
+        return {"reader": self.name, **settings, "requests": dict(REQUESTS)}
+
+
+def load_readers(
+    names: Sequence[str],
+    *,
+    key_envs: Mapping[str, str] | None = None,
+    repeats: int = REPEATS,
+    max_new_tokens: int = REPLY_TOKENS,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> list[ChainReader]:
+    """The readers that `names` name.
+
+    Args:
+        names: "words"; URL#MODEL for a model behind an OpenAI-style endpoint; or a model, as `load` takes it.
+        key_envs: for each host of an endpoint, the environment variable that holds its key. Default: OPENAI_API_KEY.
+        repeats: how often a model reads each chain.
+        max_new_tokens: of a reply.
+        device, dtype: of models in this process.
+
+    Raises:
+        ConfigError: a misspelt name, a reader named twice, an unusable address, a number below 1, or one key that would
+            go to two hosts.
+        ModelError: there is no such model, or it cannot be loaded exactly.
+    """
+    for name, value in (("repeats", repeats), ("max_new_tokens", max_new_tokens)):
+        if value < 1:
+            raise ConfigError(f"{name} must be at least 1, got {value}", "Pass a positive whole number.")
+    keys = dict(key_envs or {})
+    hosts = list(dict.fromkeys(host for name in names if (host := _find_host(name))))
+    _check_keys(hosts, keys)
+    sampling, readers = Sampling(max_new_tokens), list[ChainReader]()
+    for name in names:
+        if name == WORDS:
+            readers.append(WordReader())
+            continue
+        _check_name(name)
+        writer, _ = load_editor(name, sampling, device=device, dtype=dtype)
+        assert writer is not None
+        if isinstance(writer, Endpoint):
+            key = keys.get(_find_host(name), DEFAULT_KEY)
+            writer = replace(writer, key_env=key)
+        readers.append(JudgeModel(writer, repeats, max_new_tokens))
+    names_read = [each.name for each in readers]
+    if repeated := next((each for each in names_read if names_read.count(each) > 1), None):
+        raise ConfigError(f"the reader {repeated} is named twice", "Name each reader once; --repeats asks it again.")
+    return readers
+
+
+def _check_name(name: str) -> None:
+    """Refuse a misspelt "words" and the editors that are no model, which would be looked for as models.
+
+    Raises:
+        ConfigError: one of the two.
+    """
+    is_model = "/" in name or name in list_short_names() or Path(name).exists()
+    near = "" if is_model or not get_close_matches(name, [WORDS], n=1) else f"Did you mean {WORDS!r}? "
+    if name in EDITORS or near:
+        raise ConfigError(f"no reader {name!r}", f"{near}A reader is {WORDS}, URL#MODEL, or a model.")
+
+
+def _find_host(name: str) -> str:
+    """The host of the address of a reader; empty for a reader without one."""
+    return (urlsplit(name.partition("#")[0]).hostname or "") if name.startswith(("http://", "https://")) else ""
+
+
+def _check_keys(hosts: Sequence[str], keys: Mapping[str, str]) -> None:
+    """Refuse names of hosts that no reader has, and one key that would go to several hosts.
+
+    Raises:
+        ConfigError: one of the two.
+    """
+    for host in keys:
+        if host not in hosts:
+            known = f"{suggest_names(host, hosts)} " if hosts else ""
+            fix = f"{known}Write --key-env HOST=VARIABLE with the host of a reader's address."
+            raise ConfigError(f"no reader has the host {host!r}", fix)
+    default = [host for host in hosts if host not in keys]
+    if len(default) > 1 and os.environ.get(DEFAULT_KEY):
+        raise ConfigError(
+            f"the key in ${DEFAULT_KEY} would be sent to {len(default)} hosts: {', '.join(default)}",
+            f"Say whose key is where: --key-env {default[-1]}=VARIABLE.",
+        )

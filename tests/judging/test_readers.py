@@ -1,0 +1,127 @@
+"""Readers by name, their keys, and how repeats and readers are joined."""
+
+import pytest
+
+from faithlens.errors import ConfigError, ModelError
+from faithlens.execution.endpoint import Endpoint
+from faithlens.interventions.editor import ModelEditor
+from faithlens.judging.inquiry import Inquiry, Judgement, join_readers, join_repeats
+from faithlens.judging.readers import JudgeModel, WordReader, load_readers
+from tests.execution.http_server import KEY
+from tests.execution.samplers.serving import make_served_model
+
+INQUIRY = Inquiry("metadata", "B", "<key>B</key>", "The key says B. So (B).")
+
+
+def test_words_and_endpoints_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    words, judge = load_readers(["words", "http://localhost:8000/v1#org/m"], repeats=3, max_new_tokens=9)
+    assert (words.name, words.repeats) == ("words", 1)
+    assert isinstance(judge, JudgeModel)
+    assert (judge.name, judge.repeats, judge.max_new_tokens) == ("http://localhost:8000/v1#org/m", 3, 9)
+    assert isinstance(judge.writer, Endpoint)
+    assert judge.writer.sampling.temperature == 0
+    assert KEY not in repr(judge) + str(judge.describe())
+
+
+@pytest.mark.parametrize(
+    ("names", "keys", "problem", "fix"),
+    [
+        (["word"], {}, "no reader 'word'", "Did you mean 'words'"),
+        (["subject"], {}, "no reader 'subject'", "A reader is words, URL#MODEL, or a model"),
+        (["words", "words"], {}, "the reader words is named twice", "--repeats"),
+        (["http://localhost:8000/v1"], {}, "must name a model", "#"),
+        (["words"], {"example.org": "KEY"}, "no reader has the host 'example.org'", "HOST=VARIABLE"),
+        (
+            ["https://one.example/v1#m", "https://two.example/v1#m"],
+            {},
+            "the key in $OPENAI_API_KEY would be sent to 2 hosts: one.example, two.example",
+            "--key-env two.example=VARIABLE",
+        ),
+    ],
+)
+def test_what_is_refused(
+    names: list[str], keys: dict[str, str], problem: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with pytest.raises(ConfigError) as caught:
+        load_readers(names, key_envs=keys)
+    assert problem in caught.value.problem
+    assert fix in caught.value.fix
+    assert KEY not in str(caught.value)
+
+
+def test_numbers_below_one_are_refused() -> None:
+    with pytest.raises(ConfigError, match="repeats must be at least 1, got 0"):
+        load_readers(["words"], repeats=0)
+    with pytest.raises(ConfigError, match="max_new_tokens must be at least 1, got -1"):
+        load_readers(["words"], max_new_tokens=-1)
+
+
+def test_a_model_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ModelError, match="no short name"):
+        load_readers(["nobody"], device="cpu")
+
+
+def test_each_host_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    names = ["https://one.example/v1#m", "https://two.example:99/v1#m"]
+    readers = load_readers(names, key_envs={"two.example": "TWO"})
+    keys = [
+        each.writer.key_env for each in readers if isinstance(each, JudgeModel) and isinstance(each.writer, Endpoint)
+    ]
+    assert keys == ["OPENAI_API_KEY", "TWO"]
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert len(load_readers(names)) == 2  # without a key none can go astray
+
+
+def test_words_read_and_cost_nothing() -> None:
+    reader = WordReader()
+    assert reader.read([INQUIRY], 0) == [Judgement("said")]
+    assert reader.estimate([INQUIRY] * 3).requests == 0
+
+
+def test_a_local_model_judges_greedily_and_what_it_cannot_say_is_open() -> None:
+    """A tiny random model writes no JSON: all of its judgements are open, and repeats are the same."""
+    judge = JudgeModel(ModelEditor(make_served_model()), repeats=2, max_new_tokens=8)
+    cost = judge.estimate([INQUIRY] * 2)
+    assert (cost.requests, cost.most_reply_tokens) == (2, 16)
+    assert cost.tokens > 1000  # bytes are its tokens
+    first, second = (judge.read([INQUIRY], repeat) for repeat in range(2))
+    assert first == second
+    [judgement] = first
+    assert isinstance(judgement, Judgement)
+    assert judgement.label is None
+    assert judgement.reason in ("the reply is no JSON object", "the reply is empty")
+
+
+SAID, UNSAID, OPEN = Judgement("said"), Judgement("unsaid"), Judgement(None, "the reply is empty")
+
+
+@pytest.mark.parametrize(
+    ("judgements", "label", "reason"),
+    [
+        ([SAID], "said", None),
+        ([SAID, SAID], "said", None),
+        ([SAID, UNSAID], None, "the repeats of m differ: said, unsaid"),
+        ([SAID, OPEN], None, "m: the reply is empty"),
+        ([], None, "m: it has not read the chain"),
+    ],
+)
+def test_repeats_are_joined(judgements: list[Judgement], label: str | None, reason: str | None) -> None:
+    joined = join_repeats("m", judgements)
+    assert (joined.label, joined.reason) == (label, reason)
+
+
+@pytest.mark.parametrize(
+    ("judgements", "label", "reason"),
+    [
+        ({"a": SAID, "b": SAID}, "said", None),
+        ({"a": SAID, "b": UNSAID}, None, "the readers differ: a says said, b says unsaid"),
+        ({"a": SAID, "b": Judgement(None, "b: late")}, None, "b: late"),
+        ({}, None, "no reader has read the chain"),
+    ],
+)
+def test_readers_are_joined(judgements: dict[str, Judgement], label: str | None, reason: str | None) -> None:
+    joined = join_readers(judgements)
+    assert (joined.label, joined.reason) == (label, reason)
