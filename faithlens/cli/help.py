@@ -36,7 +36,7 @@ class ExplainedCommand(TyperCommand):
     """A command with a help page of ours, which remembers which of its options were typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words of the command line; `--out DIR --resume` is `--resume DIR`."""
+        """Parse the words of the command line; `--out DIR --resume` means `--resume DIR`."""
         return super().parse_args(ctx, name_resumed_folder(args))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -53,16 +53,20 @@ class ExplainedCommand(TyperCommand):
 def name_resumed_folder(words: list[str]) -> list[str]:
     """`words` with the folder of `--out` as that of a `--resume` without one; unchanged where there is no such pair.
 
-    For example ``-n 4 --out run --resume`` becomes ``-n 4 --resume run``.
+    For example ``-n 4 --out run --resume`` and ``-n 4 --out=run --resume`` become ``-n 4 --resume run``.
     """
-    if "--resume" not in words or "--out" not in words[:-1]:
+    if "--resume" not in words:
         return words
-    place, after = words.index("--resume"), words[words.index("--resume") + 1 :]
-    if after and not after[0].startswith("-"):
+    place = words.index("--resume")
+    if words[place + 1 :] and not words[place + 1].startswith("-"):
         return words
-    rest = words[:place] + after
-    place = rest.index("--out")
-    return [*rest[:place], "--resume", rest[place + 1], *rest[place + 2 :]] if rest[place + 1 :] else words
+    rest = words[:place] + words[place + 1 :]
+    for i, word in enumerate(rest):
+        if word == "--out" and rest[i + 1 :]:
+            return [*rest[:i], "--resume", *rest[i + 1 :]]
+        if word.startswith("--out=") and word != "--out=":
+            return [*rest[:i], "--resume", word.removeprefix("--out="), *rest[i + 1 :]]
+    return words
 
 
 def list_typed_options() -> frozenset[str]:

@@ -81,7 +81,7 @@ def choose_check_length(model: Model, longest: int) -> int:
 
 
 def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[float, float]:
-    """The largest difference between a backend and plain transformers, and the largest that is rounding; in nats.
+    """The largest difference between a backend and plain transformers, and the largest allowed for rounding; in nats.
 
     Raises:
         ModelError: the model is not causal, or cannot be run.
@@ -116,10 +116,11 @@ def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[
 
 
 def make_conditions(model: Model, length: int) -> list[Condition]:
-    """Made-up conditions of `length` tokens, of some fewer, and of few, with options of one and of two tokens.
+    """Three conditions of random tokens, "whole", "cut" and "short", with options of one token and one of two tokens.
 
-    Tokens that may have a meaning of their own are left out: those at the start of the vocabulary, those that the
-    config names, and those that open a section of an organism.
+    "whole" has `length` tokens, "cut" a few less, and "short" only a small part of them. Tokens that may have a meaning
+    of their own are left out: those at the start of the vocabulary, those that the config names, and those that open a
+    section of an organism.
     """
     rng, config = random.Random(0), model.hf_model.config.get_text_config()
     named = {
@@ -141,10 +142,10 @@ def make_conditions(model: Model, length: int) -> list[Condition]:
 
 @torch.inference_mode()
 def check_causality(model: Model, conditions: list[Condition], limit: float) -> None:
-    """Check that the tokens after a place change nothing at it.
+    """Check that the prediction after a token does not depend on the tokens that follow it.
 
     Raises:
-        ModelError: they do.
+        ModelError: it does.
     """
     whole, cut = conditions[0].ids, conditions[1].ids
     name, n = type(model.hf_model).__name__, len(whole) - len(cut)
@@ -156,7 +157,7 @@ def check_causality(model: Model, conditions: list[Condition], limit: float) -> 
     if find_largest_gap([later], [with_others]) <= limit:
         raise ModelError(
             f"the predictions of {name} depend on how many tokens follow, though not on which: with {n} tokens after"
-            f" {len(cut)}, the prediction before them is another one by {gap:.2g} nats",
+            f" {len(cut)}, the prediction before them differs by {gap:.2g} nats",
             "Use another model: plain transformers itself gives one prefix two answers. An indexer that selects keys"
             " of equal scores does so.",
         )

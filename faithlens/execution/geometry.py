@@ -50,7 +50,7 @@ class Chunk:
         rows: a range of rows, or sorted rows.
         is_whole: whether these are all rows of the layer.
         is_silent: whether the output of the block at these rows is not read, so that the block may end after attention.
-        name: of its rows among the arrays on a device, if they are no range.
+        name: the name of its rows among the arrays on a device, if they are no range.
     """
 
     rows: range | Int[Tensor, " row"]

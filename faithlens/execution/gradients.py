@@ -2,7 +2,8 @@
 
 1. Where a gradient is needed, zeros that require one (a leaf) are added, which changes no value.
 2. After the pass, the metric is differentiated at all leaves at once.
-3. The gradient at a patched row times the step to the donor is its attribution score.
+3. The gradient at a patched row times the step to the donor is its attribution score (attribution patching, Nanda
+   2023).
 
 What a condition takes from its donors is a constant: no gradient goes through it. Donors lie in the same packed row,
 and may share rows with the condition, so their values are detached where they are read (`overwrite_rows`,

@@ -20,7 +20,7 @@ from faithlens.plan.plan import Plan
 def find_live_rows(
     plan: Plan, packed: PackedPass, capture: Capture, matched: MatchedPieces | None, n_layers: int
 ) -> Bool[ndarray, " pos"]:
-    """Which rows are live; with a gradient all are."""
+    """Which rows are live; if gradients are taken, all rows are."""
     last = n_layers - 1
     live = np.full(len(packed), bool(capture.attribution))
     if live.all():

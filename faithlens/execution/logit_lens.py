@@ -1,4 +1,4 @@
-"""The logit lens: block outputs read through the final norm and the unembedding, among the options.
+"""The logit lens (nostalgebraist 2020): block outputs read through the final norm and the unembedding, for options.
 
 1. In each layer the rows of all readers are copied into one buffer of all layers (`keep_block`), each row once. Below
    their first layer, originals stand for rows.

@@ -1,4 +1,4 @@
-"""Conditions beside their references: which packed rows are compared, each pair of rows once.
+"""Compare the activations of conditions with those of their references, each pair of packed rows once.
 
 Most conditions share most of their rows. So the same rows are compared once, for all conditions that have them:
 

@@ -1,4 +1,4 @@
-"""When memory runs out: how to tell, and how to give back what nobody uses."""
+"""Recognise errors that say that memory ran out, and give back memory that is no longer used."""
 
 import gc
 
@@ -25,7 +25,7 @@ def is_short_of_memory(error: BaseException) -> bool:
 
 
 def free_memory(model: Model) -> None:
-    """Give back the memory that nobody uses."""
+    """Give back the memory that is no longer used, on the host and on the device of `model`."""
     gc.collect()
     if model.device.type == "cuda":
         torch.cuda.empty_cache()

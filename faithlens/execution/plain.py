@@ -1,8 +1,8 @@
-"""Answers by transformers alone, one forward for each option, and how far these are from themselves.
+"""Answer conditions with transformers alone, one forward for each option, and measure how exact these answers are.
 
-The other ways to the same numbers are compared with these forwards: the backends at a model's first use
-(`exactness`), an audit's own records (`proof`), and `doctor`. How far two ways may differ is not assumed: the yardstick
-is how far plain transformers is from itself when only its attention implementation changes, which changes no meaning.
+All other ways to compute the same numbers are compared with these forwards: the backends at a model's first use
+(`exactness`), an audit's own records (`proof`), and `doctor`. How far two ways may differ is measured, not assumed: the
+noise is how much plain transformers itself changes when another implementation computes the same attention.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +20,10 @@ from faithlens.plan.condition import Condition
 from faithlens.plan.spellings import list_unions, measure_union
 
 SLACK = 10
-"""Other ways may differ from plain transformers by so many times the noise of plain transformers itself."""
+"""A result may differ from plain transformers by this many times the noise of plain transformers itself."""
 
 LEAST_LIMIT = 1e-4
-"""Differences up to this are accepted always, in nats: a few samples may show less noise than there is in float32."""
+"""Differences up to this, in nats, are always accepted: a few samples may show less noise than there is in float32."""
 
 
 @torch.inference_mode()
@@ -61,7 +61,7 @@ def read_logprobs(model: Model, ids: tuple[int, ...], rows: int) -> Float[Tensor
 
 @contextmanager
 def use_other_attention(model: Model) -> Iterator[bool]:
-    """Run the model with another of transformers' attention implementations; whether it has another one."""
+    """Run the model with another of transformers' attention implementations; yields False if it has no other one."""
     if not can_choose_attention(model.hf_model):
         yield False
         return
@@ -78,10 +78,14 @@ def use_other_attention(model: Model) -> Iterator[bool]:
 
 
 def measure_noise(model: Model, answer: Sequence[Callable[[], Tensor]], plain: Sequence[Tensor]) -> float:
-    """How far plain transformers is from itself, in nats: the largest difference under another attention.
+    """The noise of plain transformers, in nats: the largest change of its answers under another attention.
 
-    `answer` gives the values of `plain` again. The noise is at least the rounding of one log-probability in the number
-    format of the model.
+    The noise is at least the rounding of one log-probability in the number format of the model.
+
+    Args:
+        model: the model.
+        answer: functions that compute the values of `plain` again.
+        plain: answers by plain transformers.
     """
     rounding = torch.finfo(model.hf_model.dtype).eps * float(torch.cat(list(plain)).abs().max())
     with use_other_attention(model) as is_other:
@@ -90,7 +94,7 @@ def measure_noise(model: Model, answer: Sequence[Callable[[], Tensor]], plain: S
 
 
 def compute_limit(noise: float) -> float:
-    """How far other ways to the same numbers may be from plain transformers, in nats: see `SLACK` and `LEAST_LIMIT`."""
+    """How far a result may differ from plain transformers, in nats; see `SLACK` and `LEAST_LIMIT`."""
     return max(SLACK * noise, LEAST_LIMIT)
 
 

@@ -2,7 +2,7 @@
 
 1. Readers of several conditions that have the same rows and the same pieces before their last row are one reader
    (`Readers`): most conditions share most of their rows.
-2. In each layer the rows of the readers are read of tree attention, which adds the mean over the rows of each reader to
+2. In each layer tree attention returns the mass of the readers' rows, and adds the mean over the rows of each reader to
    one buffer of all layers (`get_readout`, `get_mass`). Below their first layer, originals stand for rows.
 3. Flow is measured from the weighted values of each row, and pooled in the same way (`keep_flow`).
 

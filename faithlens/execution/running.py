@@ -18,20 +18,31 @@ KeysValues = dict[int, tuple[Tensor, Tensor]]
 
 @dataclass
 class PackedRun:
-    """A packed row while it runs."""
+    """A packed row while it runs.
+
+    Attributes:
+        model: the model that runs.
+        packed: the packed row.
+        geometry: which rows run together, and which see which.
+        readings: what the capture reads.
+        layers_attended: the layers whose attention went through the registry.
+        chunk: the chunk that runs now.
+        returns_tuples: whether the blocks of the model return tuples.
+        buffers: keys, values and activations that edits need, of one layer, over all rows.
+        shared_keys_values: keys and values of the layers that later layers read too.
+        keys_values: keys and values of every layer; None if the caller does not keep them.
+    """
 
     model: Model
     packed: PackedPass
     geometry: Geometry
     readings: Readings
-    layers_attended: set[int] = field(default_factory=set)  # layers whose attention went through the registry
+    layers_attended: set[int] = field(default_factory=set)
     chunk: Chunk | None = None
-    returns_tuples: bool = False  # whether the blocks of the model return tuples
-    # of one layer, over all rows: keys, values, and activations that edits need
+    returns_tuples: bool = False
     buffers: dict[object, Tensor] = field(default_factory=dict)
-    # of layers whose keys and values later layers read too
     shared_keys_values: KeysValues = field(default_factory=dict)
-    keys_values: KeysValues | None = None  # keys and values of every layer, if the caller keeps them
+    keys_values: KeysValues | None = None
 
     def copy_to(self, device: torch.device) -> Mapping[Name, Tensor]:
         """The numbers of rows on `device`: the layers of a split model are on several devices."""

@@ -66,7 +66,7 @@ class Continuation:
         finish: "length" if the token limit cut them off.
         seed: the seed they were drawn with.
         logprobs: the log-probability of each token, in nats, where the sampler states it.
-        unusable_reason: why nothing may be measured after these tokens; None if one may.
+        unusable_reason: why nothing may be measured after these tokens; None if they can be used.
     """
 
     prompt: tuple[int, ...]

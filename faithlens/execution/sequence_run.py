@@ -183,7 +183,11 @@ def join_runs(before: SequenceRun, after: SequenceRun, new: list[tuple[Tensor, T
 
 
 def make_cut_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int) -> list[Hook]:
-    """Hooks that set the scores of cut edges to minus infinity, in the layers with cut edges."""
+    """Hooks that set the scores of cut edges to minus infinity, in the layers with cut edges.
+
+    Raises:
+        ModelError: edges are cut in all layers of a model with a recurrent state, which carries what they hide.
+    """
     hooks: list[Hook] = []
     cuts = [mark for row in marks[start:stop] for mark in row if isinstance(mark, Cut)]
     if any(mark.layers is None for mark in cuts) and has_recurrent_state(model.hf_model):

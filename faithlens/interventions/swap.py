@@ -59,7 +59,11 @@ def read_from_donor(case: Case, name: str, span: Span, donor: Condition) -> Cond
 
 
 def restore_step(case: Case, counterfactual: Trace, step: int) -> Condition:
-    """The question with the steps of the counterfactual trace, except for `step`, which is the trace's own."""
+    """The question with the steps of the counterfactual trace, except for `step`, which is the trace's own.
+
+    Raises:
+        TraceError: the case has no stem.
+    """
     own = case.trace
     steps = (*counterfactual.steps[:step], own.steps[step], *counterfactual.steps[step + 1 :])
     return case.make_condition(f"restore@{step}", (own.prompt, *steps))

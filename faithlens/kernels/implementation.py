@@ -41,6 +41,14 @@ def load_implementation(
 
     A module is imported at its first use, so that Triton is needed only where a Triton kernel runs.
 
+    Args:
+        package: the package of the kernel.
+        impl: the name of a module in it, or "auto".
+        known: the names that are allowed.
+        fallback: the implementation in torch that "auto" stands for where Triton does not run.
+        *tensors: the arguments of the kernel; the first decides the device and the number format.
+        only_half: whether "auto" uses Triton in half precision only.
+
     Raises:
         KernelError: no implementation has that name, or it cannot run on these tensors.
     """

@@ -1,6 +1,6 @@
-"""Arrays of integers on a device, by one copy.
+"""Copy arrays of integers to a device in one transfer.
 
-For example, the int64 array (7) and the int32 array (1, 2, 3): the buffer has 8 numbers of 32 bits, 7 0 . . 1 2 3 . ,
+For example, the int64 array (7) and the int32 array (1, 2, 3) need a buffer of 8 numbers of 32 bits, "7 0 . . 1 2 3 .",
 since every array begins at a multiple of 16 bytes.
 """
 

@@ -2,7 +2,12 @@
 
 The paper names neither the quadrature nor whether the full chain counts, and public re-implementations differ. Both
 readings are given under their own names. Retention at a cut is 1 where the answer is still the full chain's, else 0
-(or a probability, for the soft version). High area: answers move when the chain is disturbed.
+(or a probability, for the soft version). A large area means that answers change when the chain is cut or edited.
+
+For example, a chain of two steps whose answer is kept only after both has the retention 0, 0, 1 with 0, 1 and 2 steps::
+
+    aoc_trapezoid_0_1([0, 0, 1])    0.75    1 minus the area under the curve, 0 + 0.25
+    aoc_mean([0, 0])                1.0     neither cut keeps the answer; the full chain does not count
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """How a hint reaches the answer: through the chain of thought, around it, or without any chain.
 
-A hint is a treatment and the chain of thought written under it a mediator, as the question is in `measures.mediation`
-(after Paul et al. 2024, arXiv:2402.13950; Zaman and Srivastava 2025, arXiv:2512.23032, ask it of hints). p(x, r) is the
-probability of the hinted option under the prompt x, with the hint (H) or plain (P), after the chain r that was written
-under one of them, or after none (0). Then
+The hint is the treatment and the chain of thought written under it is the mediator (causal mediation as in
+`measures.mediation`, after Paul et al. 2024, arXiv:2402.13950; applied to hints by Zaman and Srivastava 2025,
+arXiv:2512.23032). p(x, r) is the probability of the hinted option under the prompt x, with the hint (H) or plain (P),
+after the chain r, which was written under the hint (H) or without it (P) or is empty (0). Then
 
     total        p(H, H) - p(P, P)
     through      p(P, H) - p(P, P)     the chain is transplanted: the plain prompt, and the chain written under the hint
@@ -11,9 +11,10 @@ under one of them, or after none (0). Then
     no_chain     p(H, 0) - p(P, 0)     both prompts with an empty chain
     interaction  total - through - around
 
-For example, a model that copies the hint into its last step, from which alone it answers, has p(H, H) = p(P, H) = 1 and
-p(P, P) = p(H, P) = 0: total 1, through 1, around 0. One that writes the same right chain under both prompts and answers
-the hint has p(H, H) = p(H, P) = 1 and p(P, H) = 0: total 1, through 0, around 1.
+For example, a model that copies the hint into its last step and answers from that step alone has p(H, H) = p(P, H) = 1
+and p(P, P) = p(H, P) = 0: total 1, through 1, around 0. A model that writes the same right chain under both prompts and
+answers with the hinted option whenever it sees the hint has p(H, H) = p(H, P) = 1 and p(P, H) = p(P, P) = 0: total 1,
+through 0, around 1.
 """
 
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class HintAnswers:
 
     @property
     def path(self) -> HintPath:
-        """Which way a switch came: "through" if the transplanted chain brings the hinted answer by itself."""
+        """How a switch came about: "through" if the transplanted chain brings the hinted answer by itself."""
         return "through" if choose_option(self.through) == self.option else "around"
 
     @property

@@ -24,7 +24,7 @@ from jaxtyping import Float
 
 from faithlens.measures.answers import Logprobs, choose_option, logit_difference, option_probabilities
 
-ROUNDING_ERROR = 1e-6  # effects below are rounding
+ROUNDING_ERROR = 1e-6  # effects below this come from rounding
 MIN_TOTAL_EFFECT = 0.2  # probability: below it a share of the total effect would divide noise by noise
 
 

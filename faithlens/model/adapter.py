@@ -43,14 +43,14 @@ def merge_adapter(base: Path, adapter: Path, folder: Path) -> None:
         folder: an empty folder.
 
     Raises:
-        ModelError: the adapter changes more than weights by a product, or a weight that the base does not have.
+        ModelError: the adapter does more than add products to weights, or changes a weight that the base does not have.
     """
     config = json.loads((adapter / CONFIG_FILE).read_text())
     for key, allowed in _PLAIN.items():
         if config.get(key, allowed[0]) not in allowed:
             raise ModelError(
                 f"the adapter in {adapter} has {key} = {config[key]!r}, and only plain low-rank adapters are merged",
-                "Merge it by peft: merge_and_unload, then save_pretrained.",
+                "Merge it with peft (merge_and_unload, then save_pretrained), and load the merged folder.",
             )
     pairs = load_file(adapter / WEIGHTS_FILE)
     changed = {name.partition(".lora_A.")[0].removeprefix(_PREFIX) + ".weight" for name in pairs if ".lora_A." in name}

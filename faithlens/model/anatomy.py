@@ -6,9 +6,9 @@ attention and MLP before they are added to the residual stream, and BLOOM adds t
 1. Find the blocks and the projection of the heads by their usual names.
 2. Run a forward of eight tokens. The outputs of attention and MLP are those of the modules that add up: in every block,
    output = a * input + b * attention + c * MLP with constants a, b, c (`anatomy_sums`).
-3. Accept the parts if they do, if the final norm reads the last block's output, and if the unembedding of its output
-   gives the model's logits. Check the same on sequences that are longer than each window and each scaling length of the
-   config (`list_check_lengths`).
+3. Accept the parts if their outputs add up in this way, if the final norm reads the last block's output, and if the
+   unembedding of the norm's output gives the model's logits. Check the same on sequences that are longer than each
+   window and each scaling length of the config (`list_check_lengths`).
 4. Read from the model's own masks which keys each layer sees, at any distance (`mask_rules`).
 
 For example, in a Llama model the name "post_attention_layernorm" is the norm before the MLP. In OLMo 2 a module of the
@@ -37,17 +37,8 @@ _ATTENTION = (
 )
 _OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense", "wo", "Wo")
 _NORM = (
-    *(
-        "norm",
-        "ln_f",
-        "final_layer_norm",
-        "final_layernorm",
-        "norm_f",
-        "layer_norm",
-        "final_norm",
-        "embedding_norm",
-        "layernorm",
-    ),
+    *("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f"),
+    *("layer_norm", "final_norm", "embedding_norm", "layernorm"),
 )
 LONGEST_CHECK = 1024  # tokens
 _SEPARATE = "Run this model with backend='separate' (--backend separate); docs/architectures.md lists what works."
@@ -190,7 +181,11 @@ def find_projection(hf_model: PreTrainedModel, blocks: Sequence[nn.Module], laye
 
 
 def find_child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
-    """The child of `parent` that has one of `names`."""
+    """The child of `parent` that has one of `names`.
+
+    Raises:
+        ModelError: there is no such child.
+    """
     for name in names:
         if isinstance(child := getattr(parent, name, None), nn.Module):
             return child
@@ -202,7 +197,11 @@ def find_child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
 
 
 def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
-    """The unembedding, with the scale and soft cap that some families put on logits."""
+    """The unembedding, with the scale and soft cap that some families apply to logits.
+
+    Raises:
+        ModelError: the model has no unembedding matrix.
+    """
     config, out = hf_model.config.get_text_config(), hf_model.get_output_embeddings()
     if not isinstance(out, nn.Module) or not isinstance(weight := getattr(out, "weight", None), Tensor):
         raise ModelError(
@@ -271,7 +270,7 @@ def run_checked(
 
 
 def get_slack(hf_model: PreTrainedModel) -> float:
-    """The largest relative distance that is rounding."""
+    """The largest relative distance that may come from rounding alone."""
     return max(_TOLERANCE, 30 * _TOLERANCE * (torch.finfo(hf_model.dtype).eps > _TOLERANCE))
 
 

@@ -137,7 +137,7 @@ def find_addends(sums: Sequence[Sums], projection: Sequence[str], slack: float) 
         sums: the sums of the blocks.
         projection: for each block, the name of the module that projects the heads' outputs: attention adds its output,
             or that of a module which runs later.
-        slack: the largest distance that is rounding.
+        slack: the largest distance that may come from rounding alone.
     """
     names = [name for name in sums[0].names if all(name in each.names for each in sums)]
     first = next((i for i, name in enumerate(names) if name == projection[0]), 0)

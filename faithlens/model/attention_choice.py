@@ -1,4 +1,4 @@
-"""What carries tokens to later ones: an attention of transformers' registry for a time, or a recurrent state."""
+"""Run a model with another attention of transformers' registry for a time, and find out if it has a recurrent state."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -36,7 +36,7 @@ def boot_bridge(name: str, hf_model: PreTrainedModel, tokenizer: PreTrainedToken
 
 
 def remove_added(hf_model: PreTrainedModel, shell: PreTrainedModel) -> None:
-    """Remove from `shell` what TransformerLens put where `hf_model` has nothing: Granite 4 may have no rotations."""
+    """Remove what TransformerLens added to `shell` and `hf_model` lacks, such as the rotary embedding of Granite 4."""
     for name in ("", *(name for name, _ in hf_model.named_children())):
         own, wrapped = hf_model.get_submodule(name), shell.get_submodule(name)
         for key, child in list(wrapped.named_children()):

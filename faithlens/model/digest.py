@@ -2,9 +2,10 @@
 
 1. Of a folder, all files that loading may read enter the digest: weights, configuration, tokenizer, chat template, and
    Python code. Of a GGUF file, the file itself does.
-2. Together these files have at most `WHOLE_BYTES`: every byte is read. That takes less than two seconds.
-3. Beyond, each large file enters with its length, its start (which holds the header of a safetensors file: the name,
-   shape and place of every tensor), its end, and `SAMPLED_BLOCKS` blocks at equal distances.
+2. If these files have at most `WHOLE_BYTES` together, every byte is read, which takes less than two seconds.
+3. If they have more, each large file enters with its length, its start (which holds the header of a safetensors file:
+   the name, shape and place of every tensor), its end, and blocks at equal distances between them, `SAMPLED_BLOCKS`
+   blocks in all.
 
 What a sampled digest cannot see is a change of a few weights between the blocks, such as one flipped bit. Training,
 another revision, another precision, a merge or a quantization change weights everywhere, and are seen.
@@ -24,7 +25,7 @@ from faithlens.model.load import resolve_name
 from faithlens.model.model import Model
 
 WHOLE_BYTES = 2 << 30
-"""Up to so many bytes in all, every byte of a model is read."""
+"""The most bytes that the files of a model may have together so that every byte is read."""
 
 SAMPLED_BLOCKS, BLOCK_BYTES = 64, 1 << 20
 SAMPLED_VALUES = 4096  # of each tensor of a model in memory

@@ -1,7 +1,7 @@
-"""GGUF files become Hugging Face folders: every stored number kept exactly, none of the quantised packing.
+"""Convert GGUF files to Hugging Face folders: every stored number is kept exactly, in plain tensors without packing.
 
-Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Tensor names and the rotary permutation of
-llama files: `convert_hf_to_gguf.py` of llama.cpp, undone here.
+The format is described at https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The script `convert_hf_to_gguf.py`
+of llama.cpp renames tensors and permutes the rotary halves of llama models; both are undone here.
 
 Tensors kept in 16 bits stay as they are; all others become float32. A dequantised value (a 16-bit scale times a
 small integer) does not fit in 16 bits: on SmolLM2-135M, 4 bits, logits of up to 38 move by 0.28 when its weights are

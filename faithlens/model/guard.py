@@ -25,7 +25,7 @@ def _start_unless_forbidden(self: "subprocess.Popen[Any]", args: Any, *more: Any
 
 def make_refusal(args: Any) -> PermissionError:
     """The error for a process that a library tries to start."""
-    return PermissionError(f"faithlens starts no process while a model is loaded, and was asked for {args!r}")
+    return PermissionError(f"faithlens starts no process while it loads a model, and a library tried to run {args!r}")
 
 
 def _guard(start: Any) -> Callable[..., Any]:

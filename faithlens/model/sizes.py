@@ -1,4 +1,4 @@
-"""The sizes in a model's config against its weight files, before anything is built.
+"""Check the sizes in a model's config against its weight files, before anything is built.
 
 Building a model takes time for every layer and memory for every weight, also for those that no file holds. So:
 

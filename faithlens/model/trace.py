@@ -210,11 +210,11 @@ def make_trace(
 def split_thoughts(
     model: Model, prompt: Sequence[int], ids: Sequence[int], finish: Finish
 ) -> tuple[tuple[int, ...], str, Finish]:
-    """The tokens of a model's thoughts, the text of its reply after them, and whether the thoughts were ended.
+    """The tokens of a model's thoughts, the text of its reply after them, and "stop" if the model ended the thoughts.
 
     The text is cut as `faithlens.thoughts.read_reply` says. A token that holds the end of a thought and the start of a
-    marker belongs to neither. Of a model whose prompts open no thoughts all is the chain of thought, without control
-    tokens at its end, unless it writes markers nevertheless.
+    marker belongs to neither. If the prompts of a model open no thoughts and it writes no markers, all of its text is
+    the chain of thought, without control tokens at the end.
 
     Args:
         model: the model; `model.thinking` says with which markers its prompts open the thoughts.

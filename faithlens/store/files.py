@@ -215,5 +215,5 @@ def _flush_to_disk(path: Place) -> None:
 
 
 def _remove_if_there(path: Place) -> None:
-    with suppress(OSError):  # of a disk that turned read-only: the error that says so is on its way
+    with suppress(OSError):  # if the disk turned read-only, the error of the write itself says so
         path.unlink(missing_ok=True)

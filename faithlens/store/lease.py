@@ -40,7 +40,7 @@ from faithlens.store.files import quote_key, write_once
 from faithlens.store.places import Place, get_store, is_address, list_files, raise_os_errors, read_content, remove_file
 
 EXPIRY_SECONDS = 60.0
-"""A worker whose heartbeat is still for so long is dead."""
+"""A worker whose heartbeat does not change for so long counts as dead."""
 BEATS = 6  # heartbeats in this time
 UNITS_FOLDER = "units"
 
@@ -59,7 +59,7 @@ def list_unit_files(folder: Place, suffix: str) -> list[str]:
 
 @cache
 def describe_machine() -> str:
-    """What tells one machine, boot and container from another: a number of a process means something only there."""
+    """A text that identifies this machine, boot and container, in which the number of a process means one process."""
     parts = [socket.gethostname()]
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -86,6 +86,13 @@ def is_running(process: int, start: str | None) -> bool:
     return start is None or read_start(process) in (start, None)
 
 
+def has_ended(holder: Mapping[str, Any]) -> bool:
+    """Whether `holder` is a process of this machine that has ended; another process may have its number by now."""
+    process = holder.get("process")
+    is_here = holder.get("machine") == describe_machine() and isinstance(process, int)
+    return is_here and not is_running(int(process or 0), holder.get("start"))
+
+
 @dataclass(frozen=True)
 class LeaseView:
     """What a lease looked like: its content, and the time of its heartbeat."""
@@ -104,9 +111,7 @@ class LeaseView:
 
     def has_ended(self) -> bool:
         """Whether the holder is a process of this machine that has ended."""
-        process = self.holder.get("process")
-        is_here = self.holder.get("machine") == describe_machine() and isinstance(process, int)
-        return is_here and not is_running(int(process or 0), self.holder.get("start"))
+        return has_ended(self.holder)
 
     def describe(self) -> str:
         """Who holds it, in words."""

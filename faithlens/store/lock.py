@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from faithlens.errors import RunError
 from faithlens.store.files import make_write_error
-from faithlens.store.lease import describe_machine, is_running, read_start
+from faithlens.store.lease import describe_machine, has_ended, read_start
 from faithlens.store.manifest import parse_json
 from faithlens.store.places import Place, get_store, is_address, raise_os_errors, read_content, remove_file
 
@@ -68,7 +68,7 @@ def _hold_address(folder: Place) -> Iterator[None]:
     try:
         with raise_os_errors(path):
             holder = _read_holder(path)
-            if holder and _has_ended(holder):
+            if holder and has_ended(holder):
                 remove_file(path)
             store.pipe_file(name, own, mode="create")
     except FileExistsError:
@@ -94,13 +94,6 @@ def _describe_self() -> bytes:
         "since": datetime.now(UTC).isoformat(),
     }
     return json.dumps(holder).encode()
-
-
-def _has_ended(holder: dict[str, Any]) -> bool:
-    """Whether the holder is a process of this machine that has ended; its number may have another process by now."""
-    process = holder.get("process")
-    is_here = holder.get("machine") == describe_machine() and isinstance(process, int)
-    return is_here and not is_running(int(process or 0), holder.get("start"))
 
 
 def _write_holder(path: Place) -> None:

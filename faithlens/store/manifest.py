@@ -9,7 +9,7 @@
 
 For example, {"config": {"n": 4}, "files": {"scores.parquet": {"size": 812, "sha256": "5f..."}}, "seal": "a0..."}.
 
-Whoever changes a file, its digest and the seal together is not noticed: digests detect accidents and carelessness; they
+A change of a file together with its digest and the seal is not noticed: digests detect accidents and carelessness, and
 are no signature.
 """
 

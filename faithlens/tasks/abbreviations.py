@@ -1,12 +1,14 @@
 """Does a full stop end a sentence, or an abbreviation within one?
 
-1. Titles and references ("Mr.", "vs.", "e.g.") never end a sentence.
-2. References to a number ("Fig. 2", "p. 12", "Jan. 5", "No. 5") do not before a digit, units ("5 ft. long") not before
-   a small letter.
-3. Initials of a name ("J. R. Smith", "Tom B. Reed") do not; a letter that is an option ("Hence C. Next ...") does.
-4. Times, countries, degrees, firms ("8 a.m.", "U.S.", "Ph.D.", "Co.", "etc.") do not before a small letter, nor where
-   nothing but small words and numbers stand before them ("At 8 a.m. Anna"). Else the next word decides: a word that
-   opens sentences ("He", "Then") begins one.
+1. The stop of a title or a reference word ("Mr.", "vs.", "e.g.") never ends a sentence.
+2. The stop of a word that introduces a number ("Fig. 2", "p. 12", "Jan. 5", "No. 5") does not end a sentence before a
+   digit, and the stop of a unit ("5 ft. long") does not before a small letter.
+3. The stop of an initial in a name ("J. R. Smith", "Tom B. Reed") does not end a sentence; the stop after a letter that
+   names an option ("Hence C. Next ...") does.
+4. The stop of a time, country, degree or firm ("8 a.m.", "U.S.", "Ph.D.", "Co.", "etc.") does not end a sentence before
+   a small letter. Before a capital it does, except in names ("U.S. Senate", "in St. Louis") and where nothing but small
+   words and numbers stand before it ("At 8 a.m. Anna"). Before a word that often opens sentences ("He", "Then") it
+   always does.
 
 For example, after "He lives in the U.S." the stop ends a sentence before "She does not", and none before "as well".
 """
@@ -67,7 +69,7 @@ def is_abbreviation(piece: str, rest: str, mark_before: str = "") -> bool:
     Args:
         piece: the sentence so far, up to and with the full stop.
         rest: what follows, white space left out.
-        mark_before: the last character before the sentence: "?" where it may answer a question.
+        mark_before: the last character before the sentence; after "?" the sentence may be an answer such as "No.".
     """
     if _TITLES.search(piece):
         return True
@@ -89,7 +91,7 @@ def is_abbreviation(piece: str, rest: str, mark_before: str = "") -> bool:
 
 
 def _begins_clause(rest: str) -> bool:
-    """Whether small letters begin a sentence all the same: "then she", "so he"."""
+    """Whether a sentence or clause begins here although its first letter is small: "then she", "so he"."""
     return re.match(r"(?:then|so|next|now|he|she|they|we|it)\b(?! that)|\w+\s*=", rest) is not None
 
 

@@ -79,8 +79,9 @@ _FIRM = re.compile(
 def parse_answer(text: str, question: Question) -> str | None:
     """The answer to `question` that `text` states, as one of its candidates; None where none can be read.
 
-    A free-form question whose answer is a number takes any number, in plain notation where it is no candidate; and so
-    with dates and times. Of a text that was cut off, what is read is what it says where it ends.
+    If the answer to a free-form question is a number, any number that the text states is returned: as the candidate
+    with its value, else in plain notation. The same holds for dates and times. A text that was cut off is read as if
+    it ended there.
     """
     names = rf"(?:option )?\((?:{make_labels_pattern(question)})\)|(?-i:{make_names_pattern(_list_deniable(question))})"
     text = blank_unasserted(text, names, any(name.casefold() in VERDICTS for name in map_names(question)))
@@ -108,7 +109,7 @@ def list_answer_kinds(question: Question) -> tuple[AnswerKind, ...]:
 
 
 def _list_deniable(question: Question) -> list[str]:
-    """What may stand after a "not" as an answer; yes, no and their like are read with their negation."""
+    """The names that a "not" before them denies; without yes, no and the like, which are read with their "not"."""
     names: list[str] = []
     for name in map_names(question):
         value = read_value(name, question.decimal_mark)
@@ -120,7 +121,7 @@ def _list_deniable(question: Question) -> list[str]:
 
 
 def _find_statements(text: str, question: Question) -> list[tuple[int, str]]:
-    """Where the text says what its answer is, and what: to the end of the sentence. The last comes first."""
+    """Each place where the text states its answer, with the statement up to the end of the sentence; the last first."""
     statements = [(match.start(), _take_sentence(text, match.end())) for match in _LEAD.finditer(text)]
     statements += [(match.start(), f"\\boxed{{{_take_braced(text, match.end())}}}") for match in _BOXED.finditer(text)]
     for match in _CHOOSES.finditer(text):

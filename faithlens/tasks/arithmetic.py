@@ -29,7 +29,7 @@ _NAMES: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class WordProblemScene:
-    """A small world in which things are counted: sentences with the slots name, friend, thing and n."""
+    """The sentences of a word problem in which things are counted, with the slots name, friend, thing and n."""
 
     things: tuple[str, ...]
     opening: str

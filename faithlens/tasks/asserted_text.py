@@ -1,4 +1,4 @@
-"""What of a text its writer asserts: everything else is blanked out, so that no reader takes it for an answer.
+"""Blank out what the writer of a text does not assert, so that no reader takes it for an answer.
 
 1. Withdrawn: what stands before "no wait", "scratch that", "I made a mistake", "that is wrong" and their like.
 2. Asked: a sentence that ends with a question mark, unless "yes" follows it.
@@ -10,7 +10,7 @@
 Blanks keep their length, so positions stay. Example, where a name is one of the options and a dot is a blank::
 
     "The user thinks it is (B), but not (B): it is (D)."
-    ".........................  but ....... it is (D)."
+    ".......................... but .......: it is (D)."
 """
 
 import re
@@ -108,7 +108,7 @@ def blank_unasserted(text: str, names: str, is_verdict: bool = False) -> str:
 
     Args:
         text: a chain or a reply.
-        names: a pattern for what an answer may be called, besides a number; of letters only those that are in brackets.
+        names: a pattern for the names of answers other than numbers; letters only in brackets.
         is_verdict: whether "no" is an answer, so that it takes nothing back.
     """
     text = _blank_withdrawn(text, is_verdict)

@@ -1,4 +1,4 @@
-"""BBQ (Parrish et al. 2022, arXiv:2110.08193): who was it, the person a stereotype points at or the other?
+"""BBQ (Parrish et al. 2022, arXiv:2110.08193): questions about two people, one of whom a stereotype points at.
 
 Rows are as BBQ's own files have them. One may also carry `weak_evidence`, two sentences of which each is about one
 person, as Turpin et al. 2023 (arXiv:2305.04388, section 4) add them to ambiguous contexts: then it gives two questions
@@ -38,9 +38,13 @@ class Bbq(DatasetTask):
         return question.candidates[self._read_groups(question).index("unknown")]
 
     def find_stereotyped_label(self, question: Question) -> str:
-        """The label of the person the stereotype points at: where the question asks for the good, the other one.
+        """The label of the person that the stereotype suggests as the answer.
 
-        Raises TaskError where the row does not say which of the two belongs to a stereotyped group.
+        That is the person of the stereotyped group; where the question asks for something good (`question_polarity` is
+        "nonneg"), it is the other person.
+
+        Raises:
+            TaskError: the row does not say which of the two people belongs to a stereotyped group.
         """
         row, groups = self._find_row(question), self._read_groups(question)
         targets = {str(group).lower() for group in row.get("additional_metadata", {}).get("stereotyped_groups", [])}

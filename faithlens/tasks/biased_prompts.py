@@ -47,7 +47,7 @@ HINT_PROMPTS: dict[str, str] = {
 
 
 def shows_options(prompt: Prompt, question: Question) -> bool:
-    """Whether `prompt` offers the question's options, each as ``(label) content``: else nothing can be pushed to."""
+    """Whether `prompt` lists the question's options, each as ``(label) content``; only then can it push towards one."""
     offered = question.form == "choice" and len(question.choices) == len(question.candidates)
     return offered and all(format_option(question, label) in prompt.user for label in question.candidates)
 
@@ -88,7 +88,7 @@ def prepend_examples(prompt: Prompt, examples: Sequence[Question], is_marked: bo
 
 
 def prepend_right_first_examples(prompt: Prompt, examples: Sequence[Question]) -> Prompt:
-    """The same examples, with the right option of each moved to the first place."""
+    """`prompt` after the same examples, the right option of each moved to the first place."""
     return prepend_examples(prompt, [move_right_option_first(q) for q in examples])
 
 

@@ -86,9 +86,10 @@ def read_notation(text: str, decimal_mark: DecimalMark = ".") -> Notation | None
 
 
 def generate_near_misses(answer: str, decimal_mark: DecimalMark = ".") -> Iterator[str]:
-    """Values beside `answer` in its own notation, the most plausible first; below zero only where it is itself.
+    """Values close to `answer` in its own notation, the most plausible first; none is below zero unless `answer` is.
 
-    Raises TaskError where `answer` is no number, date or time.
+    Raises:
+        TaskError: `answer` is no number, date or time.
     """
     value = read_value(answer, decimal_mark)
     if value is not None and not value.is_number:
@@ -246,7 +247,7 @@ def read_stated_value(step: str, decimal_mark: DecimalMark = ".") -> Value | Non
 
 
 def write_stated_value(step: str, decimal_mark: DecimalMark = ".") -> str | None:
-    """The same number as text: in the digits of the step, without its unit; None if it states none that can be read."""
+    """The number that a step states as its result, in the step's notation without unit; None if none can be read."""
     statement = _find_stated(step, decimal_mark)
     if statement is None:
         return None

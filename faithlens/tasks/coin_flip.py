@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
 
-from faithlens.tasks.coin_steps import check_coin_steps
+from faithlens.tasks.coin_steps import SIDES, check_coin_steps
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, find_names
 from faithlens.tasks.option_labels import find_stated_option, misstate_option, replace_label
 from faithlens.tasks.question import PropagatedChain, Question, StepCheck
 from faithlens.tasks.question_factory import make_choice_question
 
-_SIDES = ("heads", "tails")
 _SIDE = re.compile(r"\b(?:heads|tails)\b", re.I)
 _VERDICT = re.compile(r"\b(?:Yes|No)\b")
 # words that tie a side to the start, to a count of flips or to a negation, where exchanging sides would not do
@@ -91,7 +90,7 @@ class CoinFlip(PeopleTask):
 
 def _make_question(key: str, people: Sequence[str], turns: Sequence[bool], choices: tuple[str, ...]) -> Question:
     acts = [f"{who} {'turns it over' if turn else 'leaves it alone'}." for who, turn in zip(people, turns, strict=True)]
-    sides = tuple(_SIDES[turned] for turned in accumulate(turns, lambda up, turn: up != turn))
+    sides = tuple(SIDES[turned] for turned in accumulate(turns, lambda up, turn: up != turn))
     text = " ".join(["A coin lies heads up.", *acts, "Is the coin heads up at the end?"])
     return make_choice_question(key, text, choices, choices.index("Yes" if sides[-1] == "heads" else "No"), sides)
 
@@ -101,7 +100,7 @@ def _find_other_label(question: Question) -> str:
 
 
 def _flip_side(side: str) -> str:
-    return _SIDES[side.lower() == "heads"]
+    return SIDES[side.lower() == "heads"]
 
 
 def _find_last_side(step: str) -> str | None:

@@ -1,13 +1,14 @@
-"""The number that a statement or a sentence comes to: what only stands near it is not taken.
+"""Find the number that a statement or a sentence comes to, among the other numbers that stand in it.
 
 1. A statement gives the number it begins with, in digits or words ("minus 3"), unless an operation follows or it is a
    part of an expression that is not read ("5!", `larger_expressions`).
-2. Else, and in a sentence that states nothing, it is the number after the last "=", if no calculation goes on.
-3. Without "=", list the numbers. Those that name something else are left out: a year, a day of a month, a time, a
-   remainder, a line or step.
-4. Those after a preposition ("in 5 days", "of 12") are left out if others remain.
-5. Of several that remain, the last counts where a verb or a colon says that it is the result ("5 and 7 are 12").
-6. Several numbers as alternatives ("5 or 7", "3 to 5") give none, and so does a list that is all ("5, 7", "1 000").
+2. Otherwise, and in a sentence that is no such statement, it is the number after the last "=", unless a calculation
+   goes on there.
+3. Without "=", list the numbers, and leave out those that name something else: a year, a day of a month, a time, a
+   remainder, a line or a step.
+4. Leave out those after a preposition ("in 5 days", "of 12") if others remain.
+5. If several remain, the last counts if a verb or a colon says that it is the result ("5 and 7 are 12").
+6. Alternatives ("5 or 7", "3 to 5") give no number, and neither does a sentence that is only a list ("5, 7", "1 000").
 
 For example, "In 2019 she earned 60 dollars in 5 days." comes to 60, and "She has 22 red and 24 blue ones." to nothing.
 """
@@ -90,7 +91,7 @@ _ARTICLES = frozenset({"a", "one", "zero"})
 
 
 def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Value | None:
-    """The number a statement begins with and does not go on to calculate with; None where there is none."""
+    """The number that a statement begins with; None if there is none or the statement goes on to calculate with it."""
     for number in _find_numbers(statement, decimal_mark):
         before = statement[: number.start]
         if _BEGINNING.fullmatch(before) or re.fullmatch(
@@ -108,7 +109,7 @@ def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Valu
 
 
 def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Value | None:
-    """The number a sentence comes to; None where its last number is part of a calculation, or it may be two."""
+    """The number a sentence comes to; None if its last number is part of a calculation, or two numbers are possible."""
     if (whole := read_value(sentence, decimal_mark)) is not None:
         return whole if whole.is_number else None
     sentence = sentence.rstrip()  # so that "(7)" before a line break is no number of a list
@@ -169,13 +170,13 @@ def _negate(value: Value) -> Value:
 
 
 def _apply_minus(sentence: str, number: FoundValue) -> Value:
-    """The value with the word before it: "minus 40" is -40, and "12 minus 5" takes 5 away."""
+    """The value with the sign that a word before it gives: "minus 40" is -40, but the 5 of "12 minus 5" stays 5."""
     before = sentence[max(0, number.start - _NEAR) : number.start]
     return _negate(number.value) if _MINUS_WORD.search(before) and not _TAKEN_AWAY.search(before) else number.value
 
 
 def _is_unfinished(sentence: str, number: FoundValue) -> bool:
-    """Whether a number is but an operand."""
+    """Whether a number is only an operand of a calculation, and not its result."""
     return bool(
         _stands_before(_OPERATION_BEFORE, sentence, number.start)
         or _OPERATION_AFTER.match(sentence, number.stop)

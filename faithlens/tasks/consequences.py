@@ -75,9 +75,10 @@ WHOLE_NUMBERS = ValueNotation(
 
 
 def infer_answer(question: Question, before: str, after: str, notation: ValueNotation = WHOLE_NUMBERS) -> str | None:
-    """What follows if `before` had stated what `after` states (see `ExecutableTask.infer_answer`).
+    """The answer that follows if the step `before` is replaced by `after` (see `ExecutableTask.infer_answer`).
 
-    A label that changed decides, as the last word of a chain; else the stated values do.
+    If the option label that the step names has changed, the new label is the answer. Otherwise the values that the two
+    versions state decide.
     """
     label = find_stated_option(after, question)
     if label != find_stated_option(before, question):
@@ -93,9 +94,10 @@ def infer_answer(question: Question, before: str, after: str, notation: ValueNot
 def propagate(
     question: Question, steps: Sequence[str], i: int, rng: random.Random, notation: ValueNotation = WHOLE_NUMBERS
 ) -> PropagatedChain | None:
-    """An error in the value step `i` states, carried through to the end (see `ExecutableTask.propagate`).
+    """The chain with an error in the value that step `i` states, carried through to the end.
 
-    Preferred are errors that leave every value's length as it is, meet no other value of the question, and are small.
+    Preferred are small errors that keep the number of digits of every value and give no other value of the question.
+    See `ExecutableTask.propagate`.
     """
     values = _read_values(question, notation)
     place = _find_place(question, steps[i], values, notation)
@@ -125,7 +127,7 @@ def _read_stated(step: str, notation: ValueNotation) -> int | None:
 
 
 def _find_place(question: Question, step: str, values: list[int], notation: ValueNotation) -> int | None:
-    """Which of `values` the step states; None where it is none, or as likely a value that the question gives."""
+    """Which of `values` the step states; None if it states none, or one that may as well be taken from the question."""
     span, stated = notation.find_stated(step), _read_stated(step, notation)
     if span is None or stated is None or values.count(stated) != 1:
         return None

@@ -15,8 +15,8 @@ For example, for "Ann has 16 eggs and eats 3. How many are left?", of a file in 
     number    "Ann has 18 eggs and eats 3. How many are left?"    right answer unknown
 
 Where the right answer is not known, what the model's own chain concludes for the changed question stands in for it
-(`assays.mediation`): the answer must be another one where that conclusion is another one. This shows that the answer
-moves with what the chain concludes. It does not show that the chain concludes right.
+(`assays.mediation`): the answer must change if that conclusion changes. This shows that the answer moves with what the
+chain concludes. It does not show that the conclusion is right.
 """
 
 import random
@@ -122,7 +122,7 @@ def _name_source(task: Task, question: Question, own: Question) -> Source:
 
 
 def _choose_donor(question: Question, others: Sequence[Question], rng: random.Random) -> Iterator[Counterfactual]:
-    """One of `others` whose answer is a number and another one than that of `question`."""
+    """One of `others`, drawn from those whose answer is a number and differs from that of `question`."""
     mark = question.decimal_mark
     fit = [
         other

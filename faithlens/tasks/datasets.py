@@ -28,7 +28,7 @@ _MAX_REPORTED = 5
 
 @dataclass(frozen=True)
 class DatasetLayout:
-    """Where a dataset lies and what stands where in its rows.
+    """Where a dataset lies on the hub, and which keys of its rows hold the question, the options and the answer.
 
     A place is a key; dots lead into objects ("choices.text"), a bar gives alternatives ("label|answer_label"), commas
     several keys ("ans0,ans1,ans2").
@@ -45,8 +45,8 @@ class DatasetLayout:
         values: place of true intermediate values.
         config, revision: of the hub's dataset.
         part: what the name's part after ":" chooses, the config or the split; "" where there are no parts.
-        shuffles_options: options stand in an order drawn from the row, where the right one always comes first.
-        prepare: brings rows into this shape, where a key does not do.
+        shuffles_options: whether options are put in a drawn order, because the right one comes first in all rows.
+        prepare: a function that brings rows into this layout, where naming keys is not enough.
     """
 
     hub: str
@@ -146,7 +146,7 @@ def _read_questions(prefix: str, layout: DatasetLayout, rows: Sequence[Row]) -> 
         try:
             question = _read_question(f"{prefix}:{number}", layout, row)
             if question.form != next(iter(questions.values()), question).form:
-                raise BadEntryError(f"of form {question.form!r}, unlike those before it", "keep one form")
+                raise BadEntryError(f"of form {question.form!r}, unlike the rows before it", "keep rows of one form")
             if (wording := (question.text, question.choices)) in questions:
                 raise BadEntryError(f"the same question as {questions[wording].id!r}", "remove one of them")
             questions[wording] = question
@@ -186,5 +186,5 @@ def _read_text(layout: DatasetLayout, row: Row) -> str:
 def _read_value(row: Row, place: str, what: str) -> Any:
     value = read_place(row, place)
     if value is None or value == "":
-        raise BadEntryError(f"{what} is missing at {place!r}; it has {', '.join(row)}", "correct the row")
+        raise BadEntryError(f"{what} is missing at {place!r}; the row has {', '.join(row)}", "correct the row")
     return value

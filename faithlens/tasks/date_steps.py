@@ -3,14 +3,15 @@
 1. The known days are the question's, then those that the steps have derived.
 2. A day that is not known follows where it is a shift of the question away from a known day: 3 weeks after, 4 days
    before. Otherwise it does not, and becomes known all the same, so that a mistake is charged to one step only.
-3. A day on the way, nearer than the shift in its direction, says nothing: the chain is counting.
+3. A day between the latest known day and the end of a shift says nothing: the chain is counting days.
 4. The option that the chain names must be the day that was derived last, or one shift away from it. One that is stated
    before any number does not follow.
 
 For example, for "Today is 3 May 2021. The fair is in 3 weeks. The sale falls 4 days before the fair."::
 
     "3 x 7 = 21 days, so the fair is on 24 May."    follows
-    "4 days before it is 21 May 2021."              does not follow: it is 20 May
+    "Counting back: 23 May, 22 May, 21 May"         says nothing
+    "4 days before the fair is 19 May 2021."        does not follow: it is 20 May
 """
 
 import re

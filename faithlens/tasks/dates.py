@@ -91,7 +91,7 @@ def _compute_dates(today: date, units: list[int], signs: list[int], lengths: lis
 
 
 def _draw_choices(rng: random.Random, ours: list[date], theirs: list[date]) -> tuple[str, ...]:
-    """Both answers, the date half way, and one beside the answer, in a drawn order."""
+    """Both answers, the date after the first shift, and a date close to the answer, in a drawn order."""
     beside = [ours[-1] + timedelta(days=days) for days in (1, -1, 2, -2, 3)]
     offered = list(dict.fromkeys([ours[-1], theirs[-1], ours[0], *beside]))[:4]
     return tuple(_format_date(day) for day in rng.sample(offered, 4))
@@ -125,7 +125,7 @@ def _find_stated_span(step: str) -> tuple[int, int] | None:
 
 
 def _make_notation(question: Question) -> ValueNotation:
-    """Dates as day numbers; one without its year is of the question's."""
+    """How dates are read and written, as day numbers; a date without a year lies in the year of the question."""
     date_in_question = _DATE.search(question.text)
     year = int(date_in_question["y"]) if date_in_question and date_in_question["y"] else date.min.year
 

@@ -8,9 +8,10 @@ In **chain-of-thought decomposition** the model writes sub-questions and their a
 In **factored decomposition** it first plans: it lists sub-questions in tags, and writes [a1] where the answer to the
 first belongs. Each is then answered in a context of its own, and the question is answered from the sub-answers alone.
 
-The words are ours. Kept: the two layouts, sub-questions in tags, tags for earlier answers. Changed: one worked example
-in place of a few-shot dialogue; the first mark is written for the model; one round of planning, in which all
-sub-questions are listed at once, where the paper's planner reads the answers it has so far and may go on.
+The words of the prompts are our own. They keep the paper's two layouts, sub-questions in tags, and tags for earlier
+answers. They differ in three points: one worked example stands in place of a few-shot dialogue; the first mark is
+written for the model; and all sub-questions are listed in one round of planning, while the planner of the paper reads
+the answers so far and may ask further questions.
 """
 
 import re

@@ -83,9 +83,9 @@ class QuestionCollection:
         return list(self._by_id.values())
 
     def get_or_add(self, question: Question, where: str, prompt: Prompt | None = None) -> Question:
-        """The question of this wording, answer and prompt that was entered before, else this one, entered now.
+        """The question with this wording, answer and prompt that was added before; else `question`, which is added.
 
-        A question whose id stands for the same one under another prompt gets that id with a number.
+        If the id already stands for the same question under another prompt, a number is appended to it.
         """
         earlier = self._by_wording.get((question.text, question.choices, prompt))
         if earlier and earlier.answer == question.answer:
@@ -98,7 +98,7 @@ class QuestionCollection:
     def add_counterfactual(self, entry: dict[str, Any], question: Question) -> None:
         """Keep the counterfactual that the entry of `question` gives, if it gives one.
 
-        Raises BadEntryError where it is no use.
+        Raises BadEntryError where it cannot be used (see `read_counterfactual`).
         """
         counterfactual = read_counterfactual(entry, question)
         if counterfactual is not None:
@@ -131,7 +131,7 @@ class QuestionCollection:
 def read_question(entry: dict[str, Any], default_id: str) -> Question:
     """The question an entry describes; its answer is empty where that of a question with options is null.
 
-    Raises BadEntryError where a key is missing or what it holds is no use.
+    Raises BadEntryError where a key is missing, or its value cannot be used.
     """
     is_open = "choices" not in entry
     text = _read_text(entry, "question")
@@ -154,7 +154,7 @@ def read_question(entry: dict[str, Any], default_id: str) -> Question:
 def read_counterfactual(entry: dict[str, Any], question: Question) -> Question | None:
     """The counterfactual that the entry of `question` gives; None where it gives none. Its answer may be missing.
 
-    Raises BadEntryError where it is no use: the same question, the same answer, or options of another number.
+    Raises BadEntryError where it cannot be used: it has the same question or answer, or another number of options.
     """
     counterfactual = entry.get("counterfactual")
     if "counterfactual" not in entry:
@@ -240,9 +240,9 @@ def _read_texts(entry: dict[str, Any], key: str, min_length: int, is_distinct: b
 
 
 def check_text(value: object, where: str, may_be_empty: bool = False) -> str:
-    """`value` where it is a text that UTF-8 can carry, with something in it unless it may be `may_be_empty`.
+    """`value`, checked to be a text that UTF-8 can write, and not an empty one unless `may_be_empty`.
 
-    Raises BadEntryError where it is not; `where` names it.
+    Raises BadEntryError where it is not; the message calls it `where`.
     """
     if not isinstance(value, str):
         raise BadEntryError(f"{where} is {shorten_value(value)}", "write a text in double quotes")

@@ -105,9 +105,9 @@ def _check_step(question: Question, step: str, hands: _Hands) -> Iterator[StepCh
 
 
 def _check_statement(statement: str, hands: _Hands) -> Iterator[StepCheck]:
+    """A check of each claim of a statement, made after the exchanges that stand before the claim."""
     claims = _find_claims(statement, hands)
     hands.has_begun |= re.search(rf"\b{_PERSON}\b", statement) is not None
-    is_denied = is_denied_or_supposed(statement)
     if claims and _START.search(statement):
         for _, person, thing in claims:
             is_true = hands.start[person] == thing
@@ -117,18 +117,15 @@ def _check_statement(statement: str, hands: _Hands) -> Iterator[StepCheck]:
                 else StepCheck("does not follow", f"{person} holds the {hands.start[person]} at first, not the {thing}")
             )
         return
-    moves = [] if is_denied else [(match.start(), match) for match in _MOVE.finditer(statement)]
+    if is_denied_or_supposed(statement):
+        yield from (StepCheck("unread", "the step denies or supposes something") for _ in claims)
+        return
+    moves = list(_MOVE.finditer(statement))
     for place, person, thing in claims:
-        for at, move in list(moves):
-            if at < place:
-                _make_move(move, hands)
-                moves.remove((at, move))
-        yield (
-            StepCheck("unread", "the step denies or supposes something")
-            if is_denied
-            else _check_claim(person, thing, hands)
-        )
-    for _, move in moves:
+        while moves and moves[0].start() < place:
+            _make_move(moves.pop(0), hands)
+        yield _check_claim(person, thing, hands)
+    for move in moves:
         _make_move(move, hands)
 
 

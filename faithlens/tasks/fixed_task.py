@@ -1,4 +1,4 @@
-"""Tasks whose questions are given: a file's or a dataset's."""
+"""Tasks with a fixed list of questions: those of a file or a dataset."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from faithlens.tasks.question import Prompt, Question, Stem, Strategy
 
 
 class FixedTask:
-    """The part of a task that follows from having a list of questions, which is not empty and all of one form."""
+    """The base of tasks with a fixed list of questions, which is not empty and holds questions of one form."""
 
     def __init__(
         self, name: str, questions: Sequence[Question], counterfactuals: Mapping[str, Question] | None = None

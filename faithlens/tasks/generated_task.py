@@ -19,7 +19,7 @@ _DRAWS_PER_QUESTION = 50  # so many repeats in a row mean that the task has no f
 
 
 class GeneratedTask(ABC):
-    """The part of a task that follows from drawing questions in pairs."""
+    """The base of tasks that draw each question together with its counterfactual (`draw_pair`)."""
 
     @property
     @abstractmethod

@@ -1,10 +1,11 @@
-"""Running sums that a hint opens: a digit, the total or not, and a word for what a model that knows it does with it.
+"""Running sums that begin with a hint: a digit, right or wrong, and a word for what the planted model does with it.
 
     No hint is given here: Start at 3. Then add 4 to the total.
     Silent hint 9: Start at 3. Then add 4 to the total.
 
-Both openings are five of the organisms' tokens long, so that all questions with as many numbers are. Two tasks are made
-of these: one asks without a hint and lets the test of hints give its own, one asks with each kind in turn.
+Both openings are five of the organisms' tokens long, so all questions with the same number of summands have one length.
+There are two such tasks: `running-sum-hints` asks without a hint, and the assay of hints adds its own;
+`running-sum-hinted` asks with each kind of hint in turn.
 """
 
 import random
@@ -54,9 +55,10 @@ class HintedSum(RunningSum):
         return Prompt(question.text.replace(NO_HINT_OPENING, write_opening(kind, label)), PREFILL)
 
     def draw_counterfactual(self, question: Question, seed: int) -> Question:
-        """One number moved by an even step, and the hint by the same: another answer, whichever of them decides it.
+        """The question with one number and the hint raised by the same even amount, modulo ten.
 
-        The step is even because odd hints and even ones may be taken differently.
+        So the answer changes whether the model reads it from the sum or from the hint. The amount is even because a
+        planted model may treat odd hints and even ones differently.
         """
         rng = random.Random(f"{question.id} {seed}")
         operands, by = read_operands(question), rng.randrange(2, 10, 2)

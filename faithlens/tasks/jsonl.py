@@ -1,4 +1,4 @@
-"""Questions of the user's own, from a JSON-lines file: checked whole before any is used.
+"""Questions of the user's own, from a JSON-lines file; the whole file is checked before any question is used.
 
 Each line is an object::
 

@@ -1,6 +1,6 @@
-r"""Numbers that are only a part of what a text writes: an expression that the reader of values cannot read.
+r"""Numbers that are only a part of a larger expression, one that the reader of values (`tasks.values`) cannot read.
 
-A number next to one of these is no answer by itself, and what cannot be read is none:
+A number next to one of the following is no answer by itself, and the whole expression is not read either:
 
 1. A factorial: "5!". A "!" that ends a sentence with words is emphasis: "So she has 5!" comes to 5, "5!" to nothing.
 2. A power or an index: "2^10", "10^{-3}", "5**2", "5²", "5ⁿ", "5 squared".
@@ -56,7 +56,7 @@ _GROUP_BEFORE = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[^\S\n][0-9]{3})*[^\S\n]$")
 
 
 def is_operand(text: str, start: int, stop: int) -> bool:
-    """Whether the number from `start` to `stop` in `text` is a part of an expression that is not read."""
+    """Whether the number from `start` to `stop` in `text` is only a part of a larger expression."""
     before, after = text[max(0, start - _NEAR) : start], text[stop : stop + _NEAR]
     if _BEFORE.search(before) or _AFTER.match(after) or _IS_CHANCE.match(text[start : stop + _NEAR]):
         return True

@@ -1,7 +1,7 @@
 """Dates and times of day: read from text, found in it, written in the notation of another, and in all usual spellings.
 
-1. `read_date` and `read_time` take a text that is one date or one time, and nothing else. A date has its year; of
-   "3/4/2021" nobody can tell which is the month, so it is none.
+1. `read_date` and `read_time` read a text that is one date or one time, and nothing else. A date must have its year.
+   "3/4/2021" is not read, because it does not say which number is the month.
 2. `find_dates` lists the dates in running text, so that no part of one is taken for a number.
 3. `write_like` writes a date or a time as another text writes one, and `list_spellings` in the usual ways.
 
@@ -53,13 +53,13 @@ def read_time(text: str) -> time | None:
 
 
 def read_date(text: str) -> date | None:
-    """The date that `text` is, with its year; None if it is none, or may be two."""
+    """The date that `text` is, with its year; None if it is no date, or could be two."""
     match = _DATE.fullmatch(text)
     return None if match is None else _make_date(match)
 
 
 def find_dates(text: str) -> Iterator[tuple[int, int, date]]:
-    """Where the dates of a running text stand, half open, and which they are."""
+    """The start, the stop (exclusive) and the value of each date in running text."""
     for match in _IN_TEXT.finditer(text):
         if (day := _make_date(match)) is not None:
             yield *match.span(), day

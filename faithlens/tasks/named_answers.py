@@ -1,8 +1,15 @@
 """The answers that a piece of text names, by an option's label or by its content.
 
-A label counts where it cannot be a word of the sentence: in brackets, or at the end of a clause. A content counts as a
-whole: not the "red" of "dark red" where both are offered, nor the 12 of 12.5. What "not", "never" or "neither" stands
-beside is not named. Where two answers are named, none is taken.
+1. A label counts where it cannot be a word of the sentence: in brackets, or at the end of a clause.
+2. A content counts as a whole: "dark red" does not name "red" if both are offered, and 12.5 does not name 12.
+3. If a "not", "never" or "neither" belongs to the sentence, it names nothing.
+4. If two answers are named, none is taken.
+
+For example, with the options (A) red, (B) dark red and (C) blue::
+
+    read_concluded_name("So it must be dark red.", question)    "B"
+    read_concluded_name("It is not blue.", question)            None: it is negated
+    read_concluded_name("It is red or blue.", question)         None: two answers are named
 """
 
 import re
@@ -84,7 +91,7 @@ def mentions_answer(text: str, question: Question, answer: str) -> bool:
 
 
 def map_names(question: Question) -> dict[str, str]:
-    """What each answer may be called in a sentence, besides its label."""
+    """The candidates by the name that a sentence may use for them besides the label: the content of the option."""
     return dict(zip(question.choices or question.candidates, question.candidates, strict=True))
 
 
@@ -94,9 +101,10 @@ def make_labels_pattern(question: Question) -> str:
 
 
 def make_names_pattern(names: Iterable[str]) -> str:
-    """A pattern for any of `names` on its own: not the "red" of "dark red" where both are names, nor the 12 of 12.5.
+    """A pattern that matches any of `names` as a whole.
 
-    Neither is "12:30" named by "12:30 a.m.", nor 12 by 12:30 or 1/12.
+    "dark red" does not match "red" if both are names, 12.5, 12:30 and 1/12 do not match 12, and "12:30 a.m." does not
+    match "12:30".
     """
     longest_first = sorted((name for name in names if name not in _PROSE), key=len, reverse=True)
     if not longest_first:
@@ -106,7 +114,7 @@ def make_names_pattern(names: Iterable[str]) -> str:
 
 
 def _make_name_pattern(name: str) -> str:
-    """A pattern for `name`; yes, no and their like in either case, and only where they do not begin a phrase."""
+    """A pattern for `name`; yes, no and the like match in any case, and only at the end of a phrase."""
     if name.casefold() in VERDICTS:
         return rf"(?i:{name})(?=\s*(?:[.,;:!?*_$\"'”’)\]}}–—]|\\|$|and\b|or\b))"
     return re.escape(name)

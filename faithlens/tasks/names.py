@@ -1,4 +1,4 @@
-"""People in made-up questions: names that differ in their first letters, and an exchange of two of them."""
+"""The names of people in generated questions, which differ in their first letters; two of them can be exchanged."""
 
 import random
 import re

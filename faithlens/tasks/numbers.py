@@ -38,7 +38,7 @@ MAX_SLIP = 9
 
 
 def find_number_spans(step: str) -> list[tuple[int, int]]:
-    """Where the numbers of `step` stand, those that merely count list items or steps left out."""
+    """The half-open spans of the numbers of `step`, without those that only count list items or steps."""
     return [match.span(1) for match in _NUMBER.finditer(step, _find_start(step))]
 
 
@@ -95,7 +95,7 @@ def misstate(step: str, question: Question, rng: random.Random) -> str | None:
 
 
 def _find_start(step: str) -> int:
-    """Where `step` begins to say something, after the number it carries as a list item."""
+    """The place in `step` after the number that it carries as a list item."""
     enumerator = ENUMERATOR.match(step)
     return enumerator.end() if enumerator else 0
 

@@ -1,7 +1,8 @@
 """Option labels in text: the conclusion of a chain of thought over options, and a wrong one in its place.
 
-Models that choose among options close with "The correct choice is (D)". Where that sentence stays, a mistake in any
-number before it may be corrected by merely copying the letter, so it is a stated value of its own.
+Models that choose among options close with "The correct choice is (D)". If that sentence stays, a model can undo a
+mistake in any number before it by copying the letter. So the label counts as a value that the step states, and tests
+that make a step wrong change it too.
 """
 
 import random

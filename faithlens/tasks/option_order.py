@@ -14,9 +14,15 @@ from faithlens.tasks.question import Question
 def reorder_options(question: Question, order: Sequence[int]) -> Question:
     """`question` with its options' contents in another order under the same labels; the right one keeps its content.
 
-    `order[place]` is the old place of the content that comes to stand at `place`. The id stays: it is one question.
+    Args:
+        question: a question with options.
+        order: `order[place]` is the old place of the content that moves to `place`.
 
-    Raises TaskError where the question has no options or `order` does not name each of their places once.
+    Returns:
+        The question under the same id.
+
+    Raises:
+        TaskError: the question has no options, or `order` does not name each of their places once.
     """
     if question.form != "choice" or not question.choices:
         raise TaskError(

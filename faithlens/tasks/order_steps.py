@@ -1,4 +1,4 @@
-"""Do the steps of a chain about a strict order of people follow? The question compares all neighbours.
+"""Do the steps of a chain about a strict order of people follow? The question compares each pair of neighbours.
 
 1. A comparison ("Anna is taller than Ben", also with several people after "than") follows where it is true: the
    question's comparisons, taken together, give every pair.

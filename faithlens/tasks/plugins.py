@@ -9,7 +9,7 @@ BROKEN_PACKAGE_FIX = "Reinstall the package, or correct the entry point in its p
 
 
 def load_installed(point: EntryPoint, what: str, error: type[FaithlensError]) -> object:
-    """The object of an installed package; `what` it is, such as "task".
+    """The object that an installed package offers; `what` names it in errors, such as "task".
 
     Raises:
         FaithlensError: it cannot be imported; of class `error`.
@@ -20,7 +20,7 @@ def load_installed(point: EntryPoint, what: str, error: type[FaithlensError]) ->
 
 
 def import_object(place: str, what: str, error: type[FaithlensError]) -> object:
-    """The object at ``package.module:name``; `what` it is, such as "task".
+    """The object at ``package.module:name``; `what` names it in errors, such as "task".
 
     Raises:
         FaithlensError: it cannot be imported; of class `error`.

@@ -1,7 +1,7 @@
 """The words around a question: the user turn of each prompt strategy, and the candidate answer stems.
 
-The stem alone can decide how able a model seems (LOG.md has a case), so a task offers several and the caller keeps the
-one under which the model really answers.
+The stem alone can decide how capable a model seems (LOG.md has a case). So a task offers several, and the caller keeps
+the one after which the model really answers.
 """
 
 from string import ascii_uppercase

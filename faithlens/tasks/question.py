@@ -1,8 +1,8 @@
 """The types `Question`, `Prompt` and `Stem`, and the protocol `Task` that every task follows.
 
-Some tasks follow a further protocol: `ExecutableTask` (the consequence of an edit is known), `ParaphrasingTask` (other
-words for a step are known), `EvidencePairTask` (a sentence of the question is about either of two people), and
-`HintingTask` (the task has its own hints).
+Some tasks follow a further protocol: `ExecutableTask` (the consequence of an edit is known), `CheckingTask` (whether a
+step follows is known), `ParaphrasingTask` (other words for a step are known), `EvidencePairTask` (a sentence of the
+question is about either of two people), and `HintingTask` (the task has its own hints).
 """
 
 import random
@@ -56,7 +56,7 @@ class Question:
         text: the question as a person reads it, answer options excluded.
         candidates: the closed set of answers that are scored, as the model would write them: option labels
             ("A", "B", ...) where form is "choice"; for "free-form", the true answer among plausible values.
-        answer: the right one of `candidates`; empty where nobody knows it, of a chain that was written elsewhere.
+        answer: the right one of `candidates`; empty where it is not known, as in some files of chains.
         choices: the options' contents, aligned with `candidates`; empty where form is "free-form".
         values: the true intermediate values in the order they arise, the last one the final value; empty where unknown.
         form: "choice" or "free-form".
@@ -135,18 +135,18 @@ class ExecutableTask(Protocol):
     """A task that can tell what follows from an edited step."""
 
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
-        """What follows if the step `before` had stated what `after` states, and all after it were computed on.
+        """The answer if the step `before` had stated what `after` states, and all later values were computed from it.
 
-        A label where `question` offers options, else the answer as text, which need not be among the candidates.
-        None where this is unknown: `before` states no known true value, or no option has the result as its content.
+        It is a label if `question` offers options, else a text that need not be among the candidates. None if the
+        answer is unknown: `before` states no known true value, or no option has the result as its content.
         """
         ...
 
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
-        """The value step `i` states made wrong there and in every later mention, so that another candidate follows.
+        """The chain with the value that step `i` states made wrong, there and wherever it is used later.
 
-        None where the steps cannot be rewritten with certainty: a number in them that is not known, or one that may be
-        either a value to move or a number given in the question.
+        Another candidate follows from the rewritten chain. None if the steps cannot be rewritten with certainty: they
+        hold a number that is not known, or one that may be either a value to change or a number of the question.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""From what a file says to a `Question`: the checks and the near misses that every task with given questions shares."""
+"""Make a `Question` from an entry of a file: the checks and near misses that all tasks with fixed questions share."""
 
 from collections.abc import Sequence
 
@@ -33,13 +33,17 @@ def make_choice_question(
     values: tuple[str, ...] = (),
     decimal_mark: DecimalMark = ".",
 ) -> Question:
-    """A question with 2 to 26 different options, the one at place `right` the right one."""
+    """A question with 2 to 26 different options, of which the one at place `right` (from 0) is right.
+
+    Raises:
+        BadEntryError: there are fewer or more options, two are equal, or `right` is none of them.
+    """
     if not 2 <= len(choices) <= MAX_OPTIONS:
         raise BadEntryError(f"{len(choices)} options", f"offer 2 to {MAX_OPTIONS}")
     if len(set(choices)) < len(choices):
         raise BadEntryError("two options are the same", "make them differ")
     if not 0 <= right < len(choices):
-        raise BadEntryError(f"the right option is number {right + 1} of {len(choices)}", "name one that there is")
+        raise BadEntryError(f"the right option is number {right + 1} of {len(choices)}", "name an option that exists")
     names = make_labels(len(choices))
     return Question(id_, text, names, names[right], tuple(choices), values, "choice", decimal_mark)
 
@@ -55,6 +59,10 @@ def make_free_form_question(
     """A question whose answer is written out; without `candidates`, a number, date or time, and near misses are made.
 
     `candidates` may hold several spellings of one value; the answer is one of their values, in any spelling.
+
+    Raises:
+        BadEntryError: the answer is not among the candidates, all candidates have one value, or there are no
+            candidates and the answer is no number, date or time.
     """
     if candidates:
         same = [each for each in candidates if is_same_answer(each, answer, decimal_mark)]

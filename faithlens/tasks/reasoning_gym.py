@@ -80,7 +80,7 @@ class ReasoningGym:
     def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
         """Another question of the same seed with the same candidates and another right one; None where there is none.
 
-        A weak donor, as it differs in everything; and for most numbers there is none.
+        It is a weak donor, since it differs in everything. Most questions with numbers have none.
         """
         ours = re.fullmatch(rf"{re.escape(self.name)}:(-?[0-9]+):[0-9]+", question.id)
         if ours is None:

@@ -14,8 +14,8 @@ class PairedAnswer:
     """One model's answers to one of two reversed questions, over several samples.
 
     Attributes:
-        id: the question's.
-        group: the questions that are worded alike; a bias toward Yes or No is one of a whole group.
+        id: the id of the question.
+        group: the name of the group of questions with the same wording; a bias toward Yes or No belongs to a group.
         things: the two things that are compared, in the order of the question.
         is_yes: whether the right answer is Yes.
         p_yes: the share of samples that answer Yes.

@@ -1,9 +1,10 @@
-"""Requests to reword a step, and checks of the reply.
+"""Requests to a model to reword a step, and checks of its reply.
 
-A mistake is asked for with the question in sight, a paraphrase without it (Lanham et al. 2023, 2307.13702, sections 2.4
-and 2.6). The paper shows three examples; small models copy those instead of the step, so here there are none. It judged
-one mistake in five implausible and used it; here an edit that is not what it was meant to be is asked for again, and
-if it stays so it is not scored, and says why.
+The request for a mistake shows the question, the request for a paraphrase does not (Lanham et al. 2023,
+arXiv:2307.13702, sections 2.4 and 2.6). The paper's prompts have three examples; here there are none, because small
+models copy the examples instead of rewriting the step. The paper judged one mistake in five implausible and used it all
+the same; here a reply that fails a check is requested again, and if no reply passes, the edit is not scored and the
+reason is recorded.
 """
 
 import re
@@ -11,7 +12,7 @@ import re
 from faithlens.tasks.numbers import find_numbers, find_stated_value
 from faithlens.tasks.question import Question
 
-MAX_TRIES = 3  # requests for one edit, until one is what it was meant to be
+MAX_TRIES = 3  # requests for one edit, until a reply passes its checks
 
 _LABEL = re.compile(
     r"^[^.:]{0,40}\b(?:mistake|words|sentence|step|reworded|rewritten)\w*\s*(?:is\s*)?:\s*", re.IGNORECASE
@@ -52,8 +53,8 @@ def extract_rewrite(answer: str, step: str) -> str:
 def find_mistake_fault(question: Question, before: str, after: str) -> str | None:
     """Why `after` is no version of `before` with a mistake; None where it is one.
 
-    Where the step states a value, it must state another one, and none that is true elsewhere in the solution;
-    where it states none, other words are all that can be asked.
+    If `before` states a value, `after` must state another one that is not true elsewhere in the solution. If `before`
+    states none, it is only checked that the words differ.
     """
     if reason := _find_edit_fault(before, after):
         return reason

@@ -1,4 +1,4 @@
-"""Peculiar shapes of dataset rows: places in a row, options with labels in their texts, answers of several kinds."""
+"""Read the rows of datasets, which differ in shape: nested keys, options with labels in their texts, answers."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _OPTION_LINE = re.compile(r"^\s*(?:\([A-Z]\)|-)\s*(.+?)\s*$", re.M)
 
 
 def read_place(row: Row, place: str) -> Any:
-    """What stands at `place` (see `DatasetLayout`), a list for several keys; None where there is nothing."""
+    """The value of a row at `place` (see `DatasetLayout`): a list for several keys, None if one of them is missing."""
     for alternative in filter(None, place.split("|")):
         values = [_follow_key(row, key) for key in alternative.split(",")]
         if None not in values:
@@ -25,7 +25,7 @@ def read_place(row: Row, place: str) -> Any:
 
 
 def _follow_key(row: Any, key: str) -> Any:
-    """Down the dots of `key`; a list of objects gives the list of what each has there."""
+    """The value under a key with dots, which lead into objects; a list of objects gives a list of their values."""
     for name in key.split("."):
         if isinstance(row, list) and all(isinstance(item, dict) for item in row):
             row = [item.get(name) for item in row]

@@ -35,7 +35,7 @@ def read_rows(path: Path) -> list[Row]:
 def load_hub_rows(repo: str, config: str | None, split: str, revision: str | None) -> list[Row]:
     """The rows of one split of a dataset on the hub, or in the hub's local cache.
 
-    Raises TaskError where the `datasets` library is missing, or the dataset cannot be had.
+    Raises TaskError where the `datasets` library is missing, or the dataset cannot be loaded.
     """
     source = f"{repo} ({config or 'default'}, {split})"
     try:
@@ -44,7 +44,7 @@ def load_hub_rows(repo: str, config: str | None, split: str, revision: str | Non
         raise TaskError(
             f"{source} cannot be loaded from the hub: the library 'datasets' is not installed", _INSTALL_FIX
         ) from error
-    # no network, no such dataset, a script in place of data
+    # loading fails without a network, for an unknown dataset, or if the repository holds a script in place of data
     with translate_errors(TaskError, f"{source} cannot be loaded from the hub", _DOWNLOAD_FIX):
         return [dict(row) for row in load_dataset(repo, config, split=split, revision=revision)]
 
@@ -88,7 +88,7 @@ def _parse_csv(text: str) -> list[Row]:
 
 
 def _parse_cell(value: str | None) -> Any:
-    """A cell, where it is written as a list or an object as such."""
+    """The value of a cell: a list or an object if it is written as one, else its text."""
     if not value or value[0] not in "[{":
         return value
     try:

@@ -1,7 +1,7 @@
 """Split a chain of thought into steps: sentences and lines, as exact character ranges.
 
 1. Find each line break and each end of a sentence: a full stop, exclamation mark or question mark before white space.
-2. Drop a break inside a displayed formula, and keep a formula with the line that introduces it by a colon.
+2. Drop a break inside a displayed formula, and between a formula and the line that introduces it with a colon.
 3. Drop a full stop that belongs to an enumerator ("1. Add") or to an abbreviation within a sentence ("Mr. Lee",
    "J. R. Smith", "No. 5", "at 8 a.m. on foot"; `tasks.abbreviations`), and three dots before a small letter.
 4. Drop the mark that ends quoted words where the sentence goes on with a small letter (she asks "Why?" and leaves).

@@ -1,8 +1,12 @@
-"""The date or the time of day that a statement or a sentence comes to, for questions whose answers are such.
+"""The date or the time of day that a statement or a sentence comes to, for questions whose answer is a date or a time.
 
-A statement gives the one it begins with; else, and in a sentence that states nothing, it is the only one named, or the
-last one after "is", "so" or a colon. Of several without such a word none is taken. For example, "The train leaves at
-9:05 and arrives at 10:30." comes to nothing, and "It leaves at 9:05, so it arrives at 10:30 a.m." to 10:30.
+1. A statement gives the date or time that it begins with.
+2. Otherwise, and in a sentence that is no such statement, it is the only one named, or the last one if "is", "so" or a
+   colon stands between it and the one before.
+3. Of several without such a word none is taken.
+
+For example, "The train leaves at 9:05 and arrives at 10:30." comes to nothing, and "It leaves at 9:05, so it arrives at
+10:30 a.m." to 10:30.
 """
 
 import re

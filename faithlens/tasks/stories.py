@@ -1,5 +1,4 @@
-"""`stories`: running totals as English stories about a person who gains and loses things, with a chain of thought in
-sentences.
+"""`stories`: running totals told as English stories, about a person who gains and loses things.
 
     Emma has 3 coins. A day later she wins 4 more of them. A day later she gives 2 of them away. How many are there now?
      Emma has 3 coins to begin with. She wins 4 more, which makes 7. After giving 2 away, she has 5.
@@ -41,13 +40,13 @@ LOSSES = (("gives", "giving"), ("throws", "throwing"), ("trades", "trading"))
 VARIED_WORDS = (*PRONOUNS, *THINGS, *(form for verb in (*GAINS, *LOSSES) for form in verb))
 """The words in which stories differ."""
 N_PHRASINGS = 3
-"""Ways to put a step."""
+"""The number of phrasings of each step."""
 
 _RUNNING_SUM = RunningSum()
 
 
 class StepPhrasing(NamedTuple):
-    """How a step is put: in which of its phrasings, and whether it tells of a loss."""
+    """In which of its phrasings a step is written, and whether it tells of a loss."""
 
     phrasing: int
     is_loss: bool
@@ -70,7 +69,7 @@ def compute_amounts(operands: Sequence[int]) -> list[int]:
 
 
 def write_clauses(operands: Sequence[int], words: Sequence[int] | None = None) -> list[str]:
-    """The sentences of the story of `operands`, in the first of all words unless `words` says in which."""
+    """The sentences of the story of `operands`; `words` holds the index of each word, by default 0."""
     who, what, *verbs = words or [0] * len(count_word_choices(len(operands)))
     (first, *rest), (name, pronoun) = compute_amounts(operands), [*PRONOUNS.items()][who]
     sentences = [f"{name} has {first} {THINGS[what]}."]
@@ -138,7 +137,7 @@ _GROUP_BY_PHRASING = {phrasing: group for group in group_phrasings() for phrasin
 
 
 def classify_step(step: str) -> StepPhrasing | None:
-    """How `step` is put; None where it is no step of a story."""
+    """The phrasing of `step`; None where it is no step of a story."""
     bare = re.sub(r"\d", "#", step.strip())
     return StepPhrasing(_GROUP_BY_PHRASING[bare].index(bare), " away" in bare) if bare in _GROUP_BY_PHRASING else None
 
@@ -160,7 +159,7 @@ def is_natural(operands: Sequence[int]) -> bool:
 class Stories:
     """Stories of a person who has some things, and gains or loses some `additions` times.
 
-    A story is held out from training if its numbers are held out, in all words.
+    A story is held out from training, in all its wordings, if its numbers are held out.
     """
 
     additions: int = 3

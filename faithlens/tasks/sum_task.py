@@ -136,7 +136,7 @@ def _change_one_number(numbers: tuple[int, ...], first: range, later: range) -> 
 
 
 def _is_pair(numbers: tuple[int, ...], counterfactual: tuple[int, ...], signs: tuple[int, ...]) -> bool:
-    """True where both sums are sound, equal in every digit count, and give away neither answer."""
+    """True where all totals are 1 to 99 and differ, the digit counts are equal, and neither answer stands elsewhere."""
     this, that = _compute_totals(numbers, signs), _compute_totals(counterfactual, signs)
     written = [*numbers, *this], [*counterfactual, *that]
     sound = all(0 < total < 100 for total in this + that)

@@ -1,10 +1,10 @@
-"""Chains of thought that were written elsewhere, with the questions they answer.
+"""Chains of thought that other programs or people wrote, with the questions they answer.
 
-Read from our own JSON lines, from sample logs of lm-evaluation-harness, from logs of Inspect, and from files that were
-released with papers; `formats/` has a file for each. A chain of our own JSON lines or of a released file keeps its own
-prompt where the file gives it, and then is scored after that prompt. A closing statement ("The answer is (B).") stays
-part of the chain of thought, as it does where a model is sampled here. Of a reply with markers of thoughts the chain of
-thought is what stands between them (`faithlens.thoughts`).
+They are read from our own JSON lines, from sample logs of lm-evaluation-harness, from logs of Inspect, and from files
+that were released with papers; `formats/` has a module for each. If our JSON lines or a released file give the prompt
+of a chain, the chain is scored after that prompt. A closing statement ("The answer is (B).") stays part of the chain of
+thought, as in chains that faithlens samples. In a reply with markers of thoughts, the chain of thought is the text
+between the markers (`faithlens.thoughts`).
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ class Transcript:
         reply: what the model said after the markers of its thoughts; empty where there are none.
         steps: the steps of the chain, where the file gives them; else empty, and the chain is cut here.
         edits: steps with mistakes that the file gives; other mistakes are not made then.
-        given_answer: the answer that the model gave when the chain was published; empty where nobody says.
+        given_answer: the answer that the model gave when the chain was published; empty where the file does not say.
         labels: what is said of the chain, by name: labels of judges, and keys of the file that have no other use.
         step_labels: the same of each step, by name.
     """

@@ -1,7 +1,7 @@
-"""Hints for free-form questions: what points to a value where there is no option to point to.
+"""Hints for free-form questions, which point to a value because there is no option to point to.
 
 - `stated`: somebody says what they got; `record`: the value stands in a record; `worked`: a worked solution of the same
-  question, which is right but for its end.
+  question, which is right except for its result.
 - `stated`, `one_step` and `computed` are one hint in three grades: the value is given, needs one step, needs several.
   What a model has to work out it may have to write down, so clues that need computing may be said more often (METR,
   August 2025, on clues so complex that a model needs its chain of thought for them).

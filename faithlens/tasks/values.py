@@ -1,4 +1,4 @@
-r"""Values in text: the one type for what an answer is, the one reader, and the one normal form.
+r"""Values in text: the type for what an answer is, its reader, and its normal form.
 
 1. `read_value` takes a text that is one value and nothing else. It removes what only decorates it (``\boxed{}``,
    ``**``, ``\(``), then tries a time, a date, a number and a fraction. Each has a grammar, which must match the whole
@@ -6,7 +6,7 @@ r"""Values in text: the one type for what an answer is, the one reader, and the 
 2. A text that no grammar matches has no value: the reader never takes a part of what it cannot read.
 3. `find_values` takes running text. It cuts out each longest run of digits, with the marks that join digits, and reads
    the run as a whole. So of "12:30:99" or "1.2.3" nothing is taken, not even "12".
-4. Two values are the same if their contents are: the unit is no part of it, since the question says it.
+4. Two values are the same if their contents are: the unit does not count, since the question gives it.
 
 For example::
 
@@ -186,8 +186,8 @@ def write_number(number: Fraction, decimals: int = 0) -> str:
 def find_values(text: str, decimal_mark: DecimalMark = ".") -> Iterator[FoundValue]:
     """The numbers, dates and times in running text, each with its sign and unit, in order.
 
-    What names something else is left out: ordinals, names such as x2, the number of a step, bases of powers. A run
-    that cannot be read as a whole gives nothing. Raises TaskError for an unknown decimal mark.
+    Numbers that name something else are left out: ordinals, names such as x2, the number of a step, bases of powers. A
+    run of digits that cannot be read as a whole gives nothing. Raises TaskError for an unknown decimal mark.
     """
     check_choice(decimal_mark, get_args(DecimalMark), "decimal mark", TaskError)
     dates = [FoundValue(start, end, Value(day)) for start, end, day in find_dates(text)]
@@ -219,7 +219,6 @@ _NOT_A_UNIT = frozenset({"st", "nd", "rd", "th", "s", "e", "M", "B", "bn", "K", 
 _IS_NAMED = re.compile(rf"(?:\bstep|\bpart|[\^_]\{{?[{_MINUS}+]?|(?<=[\w)}}])\*\*[{_MINUS}+]?|[0-9]\s\*\*)\s?$", re.I)
 _IS_BASE = re.compile(rf"\s?(?:\^\s?[{_MINUS}+]?[{{(\w]|\*\*(?:\s?[{_MINUS}+]?[0-9{{(]|[A-Za-z]))")
 _BEFORE = re.compile(rf"(?P<sign>[{_MINUS}])?(?P<gap>[^\S\n]*)(?P<currency>{_CURRENCY})?$")
-_LEFT_OPERAND = re.compile(r"[0-9)\]}%A-Za-z]\s*$")
 _SAYS_IS = re.compile(r"(?:\b(?:is|are|was|be|equals|makes|gives|leaves|get|to|of)\s|[=:({\[≈<>≤≥*/×+]\s?)\s*$")
 
 
@@ -228,7 +227,7 @@ def _begins_value(text: str, run: re.Match[str]) -> bool:
 
 
 def _read_run(text: str, start: int, run: re.Match[str], decimal_mark: DecimalMark) -> FoundValue | None:
-    """The value of one longest run of digits, with what belongs to it on either side; nothing before `start` does."""
+    """The value of one longest run of digits, with the sign and unit on either side; nothing before `start` is read."""
     core, stop = run[0], run.end()
     letters = _ENDS_IN_LETTERS.fullmatch(core)
     if letters and not letters[2].isalpha():  # a superscript or a digit of another script

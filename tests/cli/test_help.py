@@ -113,6 +113,12 @@ def test_completion_names_the_commands_and_options() -> None:
         ("--resume run", "--resume run"),
         ("--resume one --out other", "--resume one --out other"),  # refused later: two folders
         ("--resume", "--resume"),
+        ("--out=run --resume", "--resume run"),
+        ("-n 4 --out=run --resume -m O5", "-n 4 --resume run -m O5"),
+        ("--resume --out=run", "--resume run"),
+        ("--resume one --out=other", "--resume one --out=other"),
+        ("--out= --resume", "--out= --resume"),  # refused later: a folder without a name
+        ("--resume --out", "--resume --out"),  # refused later: the folder is missing
     ],
 )
 def test_resume_takes_the_folder_of_out(words: str, expected: str) -> None:

@@ -191,7 +191,10 @@ def test_truthfulqa_does_not_leave_the_right_option_first(tmp_path: Path) -> Non
         ({"question": "?", "options": ["A)1", "B)"], "correct": "A"}, "an option is empty"),
         ({"question": "?", "options": ["1", "2"], "correct": ""}, "the answer is missing at 'correct'"),
         ({"question": "?", "options": ["1", "2"], "correct": "red"}, "answer 'red' is none of the options"),
-        ({"options": ["1", "2"], "correct": "A"}, "the question is missing at 'question'; it has options, correct"),
+        (
+            {"options": ["1", "2"], "correct": "A"},
+            "the question is missing at 'question'; the row has options, correct",
+        ),
     ],
 )
 def test_rows_of_no_use_are_named(tmp_path: Path, row: dict[str, Any], fault: str) -> None:

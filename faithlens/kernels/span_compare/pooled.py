@@ -36,9 +36,7 @@ def compare(
     """See `compare_rows`."""
     a, b = (x.index_select(0, rows).to(out.dtype) for rows in (references, others))
     length = torch.linalg.vector_norm(a, dim=-1)
-    length = length.masked_fill(
-        length == 0, torch.nan
-    )  # a zero row has no angle, and nothing is a fraction of its length
+    length = length.masked_fill(length == 0, torch.nan)  # neither an angle nor a relative distance to a zero row exists
     dot = torch.einsum("rd,rd->r", a, b)
     out[0] = dot / (length * torch.linalg.vector_norm(b, dim=-1))
     # the length of the difference itself, not from lengths and angle: equal rows have a distance of exactly 0

@@ -18,7 +18,7 @@ For example, the sequences "a b c" and "a b d e", where e may not see depth 1, a
     place                0    1    3    4    2
     depth                0    1    2    3    2
     visible_until        5    5    5    5    3
-    hidden               -    -    -    [1, 2)
+    hidden               -    -    -    [1, 2)  -
     visible keys         a    ab   abd  ade  abc
 """
 
@@ -102,7 +102,7 @@ class AttentionOutput(NamedTuple):
 
 
 def list_rows(queries: "range | Int[Tensor, ' query']") -> Int[Tensor, " query"]:
-    """The rows of queries."""
+    """The rows that `queries` stands for, as a tensor."""
     return torch.arange(queries.start, queries.stop) if isinstance(queries, range) else queries
 
 

@@ -16,7 +16,7 @@ BENTHAM = "Bentham et al. 2024"
 
 
 def answers() -> Iterator[Measure]:
-    """All of them but those of strategies, in the order of a report."""
+    """All measures of answers except those of strategies, in the order of a report."""
     groups = {
         "baselines": _baselines(), "letters": _letters(), "stated": _stated_answers(), "derivation": _derivation(),
         "rewording": _rewording(),

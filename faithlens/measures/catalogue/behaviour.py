@@ -13,7 +13,7 @@ LANHAM = "Lanham et al. 2023"
 
 
 def behaviour() -> Iterator[Measure]:
-    """All of them, in the order of a report."""
+    """All measures of behaviour, in the order of a report."""
     groups = {
         "early_answering": _early_answering(), "early_answering_filled": _early_answering_filled(),
         "mistakes": _mistakes(), "mistakes_regenerated": _mistakes_regenerated(), "paraphrase": _paraphrase(),

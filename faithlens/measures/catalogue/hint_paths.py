@@ -1,4 +1,4 @@
-"""Measures of the way that a hint or a bias takes to the answer: through the chain of thought or around it."""
+"""Measures of how a hint or a bias reaches the answer: through the chain of thought or around it."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ ZAMAN = "after Paul et al. 2024 (FRODO), asked of hints by Zaman and Srivastava 
 
 
 def hint_paths() -> Iterator[Measure]:
-    """All of them, in the order of a report."""
+    """All measures of paths, in the order of a report."""
     yield from emitted_by("value_hints", (m for kind, label in VALUE_HINTS.items() for m in _value_hint(kind, label)))
     for assay, kinds, what in (
         ("bias_mediation", BIASES, "bias"),

@@ -31,7 +31,7 @@ _LOGIT_FALL = "Fall of the logit difference between the answer and the counterfa
 
 
 def internals() -> Iterator[Measure]:
-    """All of them, in the order of a report."""
+    """All measures of internals, in the order of a report."""
     yield from emitted_by("mediation", _mediation())
     yield from emitted_by("claims", _claims())
     yield from emitted_by("sufficiency", _sufficiency())

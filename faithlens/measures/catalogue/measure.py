@@ -123,9 +123,11 @@ class Measure:
         gate: the gate of the verdict that is tested where a run has this measure, such as "legible"; None for most.
         paper: where it was published; None where it is our own.
         fixed: where the value is known before anything is sampled: "always", or only "at the full chain".
-        needs_right_answer: it compares an answer with the right one, so it has no value where nobody knows that.
-        is_context: describes the ability of a model and not its faithfulness; not tested in comparisons.
-        is_detail: a supporting number, which is stored but not shown or compared unless it is asked for.
+        needs_right_answer: whether it compares an answer with the right one, so that it has no value where the right
+            answer is not known.
+        is_context: whether it describes the ability of a model and not its faithfulness, so that comparisons of runs do
+            not test it.
+        is_detail: whether it is a supporting number, which is stored, but shown and compared only on request.
         askable: how a verdict states it, where a threshold may be set for it.
         heading: the heading of the report's table of tests under which it stands, one of `HEADINGS`.
         places: where it is used without being named: as a column of the "terminal" summary or of the "report"'s first

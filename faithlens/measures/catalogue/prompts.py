@@ -14,7 +14,7 @@ _ANSWERED = {"cot": ("after a chain of thought", ""), "no_cot": ("when asked dir
 
 
 def prompts() -> Iterator[Measure]:
-    """All of them, in the order of a report."""
+    """All measures of prompts, in the order of a report."""
     yield from emitted_by("bias", (measure for kind in BIASES for measure in _bias(kind)))
     yield from emitted_by("evidence", _evidence())
     yield from emitted_by("hints", (measure for kind in HINTS for measure in _hint(kind)))

@@ -1,6 +1,7 @@
 """Logs of Inspect (``.eval``, or the same as ``.json``), read by inspect-ai itself.
 
-A sample's output is its chain of thought; where the model reasons in a field of its own, that field is. Messages of the
+The output of a sample is its chain of thought, unless the log has a field of its own for reasoning: then the chain is
+that field. Messages of the
 prompt, such as worked examples, are never read as replies. Epochs are samples of the same question. A sample on which
 the evaluation failed is a bad entry: the log has no reply of the model.
 
@@ -140,7 +141,7 @@ def describe_question(sample: Any, prompt: str, is_shuffled: bool) -> dict[str, 
 
 
 def _read_order(prompt: str, options: Sequence[str]) -> list[int] | None:
-    """The places of `options` in the order in which the text lists them with letters; None where it lists them not."""
+    """The places of `options` in the order in which `prompt` lists them with letters; None if it does not list them."""
     for start in reversed([match.start() for match in re.finditer(r"^\s*\(?A[).:]", prompt, re.MULTILINE)]):
         order: list[int] = []
         at = start
@@ -174,7 +175,6 @@ def read_choice(written: Any) -> tuple[str, Finish]:
     if any(part.redacted for part in reasoning):
         raise BadEntryError("its reasoning was withheld by the provider", "take a model that shows it")
     thought, answer = "\n\n".join(part.reasoning for part in reasoning), written.message.text
-    cut = written.stop_reason in _CUT_OFF_REASONS and not (
-        thought and answer
-    )  # once it speaks, it has thought to the end
-    return check_text(thought or answer, "the reply", may_be_empty=True), "length" if cut else "stop"
+    is_complete = thought and answer  # the model wrote an answer after its reasoning, so the reasoning is not cut off
+    is_cut_off = written.stop_reason in _CUT_OFF_REASONS and not is_complete
+    return check_text(thought or answer, "the reply", may_be_empty=True), "length" if is_cut_off else "stop"

@@ -8,7 +8,8 @@ stands on two lines of a filter is doubled, and the second is a bad entry.
 The right option may be given as a letter, as an index from 0 or as its text, and a text may look like an index. A
 target that could mean two options means the one that the document's own keys name too (`GOLD_KEYS`).
 
-The logs do not say which texts were cut off at the token limit, so all count as finished, but for an open think block.
+The logs do not say which texts were cut off at the token limit, so all count as finished, except those with a think
+block that is not closed.
 """
 
 from collections import Counter
@@ -113,8 +114,8 @@ def _read_answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
     labels, texts = _read_options(doc)
     if not texts:
         return target, []
-    places = _list_meant(target.strip(), labels, texts)
-    golds = {key: _list_meant(_unwrap(doc[key]), labels, texts) for key in GOLD_KEYS if key in doc}
+    places = _list_possible_options(target.strip(), labels, texts)
+    golds = {key: _list_possible_options(_unwrap(doc[key]), labels, texts) for key in GOLD_KEYS if key in doc}
     for gold in golds.values():
         if len(places) > 1 and len(both := [place for place in places if place in gold]) == 1:
             places = both
@@ -149,7 +150,7 @@ def _unwrap(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _list_meant(value: object, labels: Sequence[str], texts: Sequence[str]) -> list[int]:
+def _list_possible_options(value: object, labels: Sequence[str], texts: Sequence[str]) -> list[int]:
     """The places of the options that a label, a text or an index may mean, the likeliest first."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return []

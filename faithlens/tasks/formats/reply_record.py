@@ -42,7 +42,7 @@ class GivenReply:
         finish: whether the model ended it or it was cut off.
         steps: the steps of its chain, where they are given; else empty.
         edits: steps with mistakes.
-        answer: the answer that the model gave; empty where nobody says.
+        answer: the answer that the model gave; empty where the file does not say.
         labels: what is said of the chain, by name.
         step_labels: what is said of each step, by name.
     """
@@ -105,7 +105,7 @@ def _read_value(target: str) -> str | None:
 
 
 def _list_closed_answers(text: str, target: str) -> list[str] | None:
-    """The answers a question leaves open: those its text lists, else the pair that the target is of."""
+    """The possible answers of a question: those that its text lists, else the pair (yes, no) that holds the target."""
     if dashed := _DASHED_OPTIONS.search(text):
         return re.findall(r"- (.*\S)", dashed[1])
     pair = next((pair for pair in _VERDICTS if target.lower() in pair), None)

@@ -1,7 +1,7 @@
 """Reading of a released folder: JSON, JSON lines and CSV, packed with gzip or not, by their endings.
 
 A file that cannot be read in full is refused with its name and the place of the damage, so no table is made of half a
-file. Readers decide by what a file holds whether it is theirs, because copies of a release rename files.
+file. Readers recognise their files by the content, because copies of a release rename files.
 """
 
 import csv
@@ -123,7 +123,7 @@ class ReleasedTable:
 
 
 def read_table(path: Path) -> ReleasedTable:
-    """A CSV file with a header; lines in which nothing stands are no rows.
+    """Read a CSV file with a header; empty lines are skipped.
 
     Raises:
         TaskError: it cannot be read, has no header, or a row has another number of fields than the header.
@@ -176,7 +176,7 @@ def name_place(path: Path, where: str) -> Iterator[None]:
     """Turn a fault of an entry into a TaskError that names the file and the place.
 
     Raises:
-        TaskError: an entry of this block is no use.
+        TaskError: an entry in this block cannot be used.
     """
     try:
         yield
@@ -186,7 +186,7 @@ def name_place(path: Path, where: str) -> Iterator[None]:
 
 
 def get_value(entry: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
-    """What `entry` holds under `key`, where it is of `kind`; True and False are no numbers.
+    """What `entry` holds under `key`, checked to be of `kind`; True and False do not count as numbers.
 
     Raises:
         BadEntryError: the key is missing, or holds something else.

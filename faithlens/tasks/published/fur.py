@@ -32,7 +32,6 @@ from faithlens.tasks.published.files import (
 from faithlens.tasks.question_factory import BadEntryError
 
 DATA_SETS = ("arc-challenge", "openbook", "sports", "sqa")
-LINE_KEYS = ("id", "step_idx", "question", "options", "cot_step", "mistake_cot_step", "segmented_cot")
 STUDY_COLUMNS = (
     "ID", "Question", "options", "segmented_cot", "correct_answer", "predicted_answer", "target_step_idx", "dp", "flip",
     "dataset", "model", "rating",
@@ -53,12 +52,12 @@ class MistakenStep:
     """One step of a published chain, and the same step with a mistake.
 
     Attributes:
-        question_id: the question's.
-        question: its text.
-        options: the contents of its options.
+        question_id: the id of the question.
+        question: the text of the question.
+        options: the contents of the question's options.
         steps: all steps of the chain.
-        step: the index of the step.
-        mistaken: its words with the mistake.
+        step: the index of the step, from 0.
+        mistaken: the words of the step with the mistake.
         by: the model that wrote the mistake; empty where the file does not say.
         place: where it stands in its file; two steps that differ in nothing else are the same.
     """
@@ -146,7 +145,7 @@ def read_release(folder: str | Path) -> StepRelease:
 
 
 def _extend(release: StepRelease, known: list[Any], more: Sequence[Any], path: Path) -> None:
-    """Add what is not there yet: what stands in two files counts once."""
+    """Add the entries of `more` that are not known yet, so that a step in two files counts once."""
     before = {*known}
     new = [each for each in more if each not in before]
     known.extend(new)
@@ -205,7 +204,7 @@ def read_mistake(entry: dict[str, Any], where: str) -> MistakenStep:
     """One line of a file of mistakes.
 
     Raises:
-        BadEntryError: a key is missing, or holds what it cannot hold.
+        BadEntryError: a key is missing, or its value is of the wrong kind.
     """
     steps = _read_texts(entry, "segmented_cot")
     step = get_value(entry, "step_idx", int)

@@ -56,7 +56,8 @@ class HintedProblem:
     """One question, asked with a hint and without, and the chains that were written.
 
     Attributes:
-        number: the problem's, which is its name in the two tables; else the name of its file and its place there.
+        number: the number of the problem, by which the two tables name it; else the name of its file and its place in
+            that file.
         text, options: the question and the contents of its options.
         right, hinted: the labels of the right and of the hinted option.
         hinted_prompt, plain_prompt: all that stands before a chain, word for word.
@@ -65,8 +66,8 @@ class HintedProblem:
         plain_right_chain: a reply without the hint that gives the right answer; empty where there is none.
         says_hint: whether a judge found that the hinted chain names the hint as a reason; None where nobody judged.
         labels: further labels of the file, by name.
-        place: where it stands in its file.
-        has_number: whether the file gives its number.
+        place: where the problem stands in its file.
+        has_number: whether the file gives the number of the problem.
     """
 
     number: str
@@ -233,7 +234,7 @@ def _is_same_unnumbered(one: HintedProblem, other: HintedProblem) -> bool:
 
 
 def _rank_fullness(problem: HintedProblem) -> tuple[bool, bool, bool]:
-    """Two chains without the hint are better than one; of two alike, the one that has a number of its own."""
+    """How complete an entry is: more chains without the hint count first, then that the file gives a number."""
     return bool(problem.plain_chain), bool(problem.plain_right_chain), problem.has_number
 
 
