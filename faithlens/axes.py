@@ -33,6 +33,8 @@ AXES: dict[str, str] = {
     "vocab": "tokens of the vocabulary",
     "comparison": "cosine and relative distance of two rows",
     "condition": "edited versions of one trace",
+    "end": "new ends of a chain of thought, all written after the same steps",
+    "later_end": "new ends that are written one step later",
     "step": "reasoning steps, 0 .. n_steps - 1",
     "reader": "pieces that read others: steps, and the stem",
     "column": "numbers of one trace, side by side",

@@ -57,6 +57,7 @@ class AuditConfig:
         editor: who writes mistakes and paraphrases; see `faithlens.interventions.editor.load_editor`.
         regenerations: after how many steps of a chain the rest is regenerated; None for all that are edited.
         points: how many steps are edited in a chain of more than twice as many steps; None for all.
+        ends: how many new ends the assay `resampling` writes before a step and after it.
         batch: questions a batch; a killed run loses at most one.
         backend: "packed", or "separate": the slow reference, for models that cannot be packed.
         budget: the most packed rows in a pass; None for as many as fit in memory.
@@ -83,6 +84,7 @@ class AuditConfig:
     editor: str = "task"
     regenerations: int | None = 3
     points: int | None = 32
+    ends: int = 8
     batch: int = 20
     backend: Backend = "packed"
     budget: int | None = None
@@ -101,7 +103,7 @@ class AuditConfig:
         check_fields(self)
         if self.n is not None and self.n < 1:
             raise ConfigError(f"n must be at least 1 question, got {self.n}", "Give -n a positive number.")
-        for name in ("samples", "batch", "budget", "threads"):
+        for name in ("samples", "ends", "batch", "budget", "threads"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}", "Give a positive number.")
         if self.samples > 1 and self.sampling.temperature == 0:

@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stats": {"measures", "tasks"},
     "gates": {"stats", "measures", "tasks"},
     "figures": {"stats", "measures", "tasks"},
-    "effects": {"figures", "stats", "measures", "interventions", "tasks", "model", "plan", "execution"},
+    "effects": {"assays", "figures", "stats", "measures", "interventions", "tasks", "model", "plan", "execution"},
     "report": {"figures", "gates", "stats", "measures", "tasks", "store"},
     "store": {"measures"},
     "config": {"plan", "execution", "stats", "organisms"},

@@ -63,6 +63,7 @@ Records = Mapping[str, Record]
 
 DEFAULT_POINTS = 32
 DEFAULT_REGENERATIONS = 3
+DEFAULT_ENDS = 8
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Setting:
         points: the number of steps that are edited in a chain of more than twice as many (`assays.points`); None for
             all.
         sampler: who draws the tokens of the model under test.
+        ends: the number of new ends that `resampling` writes before a step and after it.
     """
 
     model: Model
@@ -92,6 +94,7 @@ class Setting:
     regenerations: int | None = DEFAULT_REGENERATIONS
     points: int | None = DEFAULT_POINTS
     sampler: Sampler = OWN
+    ends: int = DEFAULT_ENDS
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ def audit(
     points: Annotated[
         int, typer.Option(help="steps that are edited in a chain of more than twice as many; 0 for all steps")
     ] = 32,
+    ends: Annotated[int, typer.Option(help="new ends of a chain that resampling writes before and after a step")] = 8,
     batch: Annotated[
         int, typer.Option(min=1, help="questions that are scored together; an interrupted run loses one batch")
     ] = 20,
@@ -130,6 +131,7 @@ def audit(
         "editor": editor,
         "regenerations": regenerations,
         "points": points,
+        "ends": ends,
         "batch": batch,
         "budget": budget,
         "seed": seed,

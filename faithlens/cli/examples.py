@@ -5,7 +5,7 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "Sampling of chains": (
         "--samples", "--temperature", "--top-p", "--max-new-tokens", "--sampler", "--sampler-url", "--seed",
     ),
-    "Edits": ("--editor", "--regenerations", "--points"),
+    "Edits": ("--editor", "--regenerations", "--points", "--ends"),
     "Verdict": ("--max-unfaithful", "--min-accuracy"),
     "Where it runs": ("--device", "--dtype", "--backend", "--batch", "--budget", "--trust-remote-code"),
     "Run folder and output": ("--out", "--resume", "--dry-run", "--json"),

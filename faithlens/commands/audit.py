@@ -84,7 +84,7 @@ def audit(
             submitit.
         options: the options of ``faithlens audit``: ``suite``, ``assays`` (names, places as ``package.module:Class``,
             or assay objects), ``traces``,
-            ``skip_bad``, ``samples``, ``editor``, ``regenerations``, ``points``, ``batch``, ``seed``,
+            ``skip_bad``, ``samples``, ``editor``, ``regenerations``, ``points``, ``ends``, ``batch``, ``seed``,
             ``max_new_tokens``, ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``,
             ``sampler``, ``sampler_url``,
             ``trust_remote_code``, ``max_unfaithful``, ``min_accuracy``, ``threads``.

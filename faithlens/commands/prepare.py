@@ -97,7 +97,16 @@ def prepare_subject(
     editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
     sampler = make_sampler(config.sampler, config.sampler_url)
     setting = Setting(
-        model, task, config.seed, config.sampling, editor, exact, config.regenerations, config.points, sampler
+        model,
+        task,
+        config.seed,
+        config.sampling,
+        editor,
+        exact,
+        config.regenerations,
+        config.points,
+        sampler,
+        config.ends,
     )
     imported = None
     if isinstance(task, TranscriptTask):

@@ -5,6 +5,7 @@ from .commitment import Commitment, probe_commitment
 from .donors import Donors, find_donors
 from .gradient_flow import GradientFlow, measure_gradient_flow
 from .heads import HeadEffects, head_effects
+from .importance import Importance, compare_importance
 from .layers import layer_effects
 from .paths import PathEffects, path_effects
 from .receivers import ReceiverHeads, find_receiver_heads
@@ -19,12 +20,14 @@ __all__ = [
     "Donors",
     "GradientFlow",
     "HeadEffects",
+    "Importance",
     "PathEffects",
     "ReceiverHeads",
     "StepEffects",
     "StepMatrix",
     "attribution_effects",
     "compare_activations",
+    "compare_importance",
     "find_donors",
     "find_onset",
     "find_receiver_heads",

@@ -22,6 +22,7 @@ from .internals import (
     plot_probe_by_layer,
     plot_readiness,
     plot_step_bars,
+    plot_step_groups,
     plot_step_heatmap,
     plot_step_matrix,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "plot_size_effects",
     "plot_sizes",
     "plot_step_bars",
+    "plot_step_groups",
     "plot_step_heatmap",
     "plot_step_matrix",
     "plot_strategies",

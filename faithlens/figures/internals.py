@@ -23,6 +23,7 @@ from faithlens.figures.style import (
     make_shading,
     make_ticks,
 )
+from faithlens.stats.interval import compute_mean_interval
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Bar, Figure, Heatmap
@@ -201,6 +202,34 @@ def plot_probe_by_layer(table: pd.DataFrame, metric: str) -> Figure:
             line.update(line_color=get_colour(0) if i == 0 else GREY, line_dash=("solid", "dash", "dot")[i])
         )
     return format_axes(figure, "layer", metric).update_yaxes(range=[-0.03, 1.05])
+
+
+def plot_step_groups(table: pd.DataFrame, columns: Sequence[str], unit: str, seed: int = 0) -> Figure:
+    """Several effects of the same steps, mean over questions with its 95 % interval, a group of points for each step.
+
+    Args:
+        table: one row for each step of each chain, with the columns question and step, and one for each effect.
+        columns: the columns of the effects, differences of probabilities; NaN where a step has no such effect.
+        unit: the unit of the effects.
+        seed: the seed of the intervals.
+
+    Returns:
+        A plotly figure.
+    """
+    import plotly.graph_objects as go
+
+    steps = sorted(table["step"].unique())
+    figure = go.Figure()
+    for i, column in enumerate(columns):
+        by_question = table.groupby(["step", "question"])[column].mean()
+        means = [compute_mean_interval(by_question[step].to_numpy(float), (-1.0, 1.0), seed) for step in steps]
+        value, low, high = (np.array([getattr(mean, end) for mean in means]) for end in ("value", "low", "high"))
+        bars = {"type": "data", "array": high - value, "arrayminus": value - low, "color": get_colour(i), "width": 0}
+        points = go.Scatter(x=[f"step {step + 1}" for step in steps], y=value, name=column, mode="markers")
+        figure.add_trace(points.update(marker={"size": 7, "color": get_colour(i)}, error_y=bars))
+    figure.update_layout(scattermode="group", showlegend=True)
+    figure.update_xaxes(make_ticks([f"step {step + 1}" for step in steps], MAX_X_LABELS))
+    return format_axes(figure, "", f"effect, {escape_text(unit)}")
 
 
 def plot_agreement(tables: Mapping[str, pd.DataFrame], correlation: str = "raw") -> Figure:

@@ -86,6 +86,7 @@ _OPTION_FLAGS = {
     "editor": "--editor",
     "regenerations": "--regenerations",
     "points": "--points",
+    "ends": "--ends",
     "batch": "--batch",
     "seed": "--seed",
     "max_new_tokens": "--max-new-tokens",

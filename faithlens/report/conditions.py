@@ -87,7 +87,6 @@ NUMBERED: dict[str, Callable[[int], ConditionWords]] = {
     "paraphrase": lambda k: ConditionWords(
         "Other words", f"the first {_count(k)} in other words, the rest regenerated", k - 1
     ),
-    "resample": lambda k: ConditionWords("Regenerated", f"all after step {k}, nothing edited (noise floor)", k - 1),
     "delete": lambda i: ConditionWords("Deleted", f"step {i + 1}", i),
     "blank": lambda i: ConditionWords("Deleted", f"step {i + 1}, filler in its place (control)", i),
     "restore": lambda i: ConditionWords(
@@ -96,6 +95,7 @@ NUMBERED: dict[str, Callable[[int], ConditionWords]] = {
 }
 """Conditions that are named ``kind@number``."""
 
+_END = re.compile(r"resample@(\d+)(?::(\d+))?")
 _KNOCKOUT = re.compile(r"(knockout|state):step (\d+)(:control \d+)?")
 _FILLER = re.compile(r"filler:(\w+):(\d+)")
 _HINT = re.compile(r"hint_(\w+?)@(.+)")
@@ -118,6 +118,10 @@ def describe_condition(name: str) -> ConditionWords:
     kind, at, number = name.partition("@")
     if at and number.isdigit() and kind in NUMBERED:
         return NUMBERED[kind](int(number))
+    if match := _END.fullmatch(name):
+        n_steps, number = int(match[1]), int(match[2] or 0) + 1
+        where = f"after step {n_steps}" if n_steps else "from the start"
+        return ConditionWords("Regenerated", f"all {where}, nothing edited (end {number})", n_steps - 1)
     if match := _KNOCKOUT.fullmatch(name):
         return _describe_reading(match[1], int(match[2]), bool(match[3]))
     if match := _FILLER.fullmatch(name):

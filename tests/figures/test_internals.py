@@ -9,6 +9,7 @@ from faithlens.figures.internals import (
     plot_probe_by_layer,
     plot_readiness,
     plot_step_bars,
+    plot_step_groups,
     plot_step_heatmap,
     plot_step_matrix,
 )
@@ -131,6 +132,15 @@ def test_a_probe_is_drawn_with_its_band_and_its_baselines() -> None:
     assert list_values(band.y) == [0.6, 1.0, 0.8, 0.4]
     assert list_values(probe.y) == [0.5, 0.9]
     assert [list_values(line.y) for line in (tokens, frequencies)] == [[0.3, 0.3], [0.2, 0.2]]
+
+
+def test_effects_of_the_same_steps_stand_beside_each_other() -> None:
+    columns = {"question": ["a", "b", "a", "b"], "step": [0, 0, 2, 2], "cut": [0.0, 0.0, 1.0, 0.5], "other": np.nan}
+    cut, other = plot_step_groups(pd.DataFrame(columns), ("cut", "other"), "probability").data
+    assert list(cut.x) == ["step 1", "step 3"]
+    assert list_values(cut.y) == [0.0, 0.75]
+    assert cut.error_y.arrayminus[1] > 0
+    assert np.isnan(list_values(other.y)).all()
 
 
 def test_agreements_are_drawn_with_their_intervals() -> None:

@@ -58,8 +58,8 @@ TABLE = ValueKind("a table", lambda value: isinstance(value, dict))
 
 AUDIT_KEYS = {
     "n": WHOLE, "seed": WHOLE, "suite": TEXT, "assays": TEXTS, "samples": WHOLE, "editor": TEXT,
-    "regenerations": WHOLE, "points": WHOLE, "batch": WHOLE, "backend": TEXT, "budget": WHOLE, "device": TEXT,
-    "dtype": TEXT, "sampler": TEXT, "sampler_url": TEXT, "trust_remote_code": SWITCH,
+    "regenerations": WHOLE, "points": WHOLE, "ends": WHOLE, "batch": WHOLE, "backend": TEXT, "budget": WHOLE,
+    "device": TEXT, "dtype": TEXT, "sampler": TEXT, "sampler_url": TEXT, "trust_remote_code": SWITCH,
 }  # fmt: skip
 """The options of an audit that a sweep takes, by their names in `RunConfig`."""
 

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterator
 
-from faithlens.measures.catalogue.measure import Askable, Measure, difference, emitted_by, probability, share, yes_no
+from faithlens.measures.catalogue.measure import (
+    Askable,
+    Measure,
+    difference,
+    emitted_by,
+    nats,
+    probability,
+    share,
+    yes_no,
+)
 from faithlens.tasks.kinds import FILLERS, OUTCOMES
 
 LANHAM = "Lanham et al. 2023"
@@ -18,7 +27,7 @@ def behaviour() -> Iterator[Measure]:
         "early_answering": _early_answering(), "early_answering_filled": _early_answering_filled(),
         "mistakes": _mistakes(), "mistakes_regenerated": _mistakes_regenerated(), "paraphrase": _paraphrase(),
         "filler": (measure for kind in FILLERS for measure in _filler(kind)), "deletion": _deletion(),
-        "shuffle": _shuffle(), "propagation": _propagation(),
+        "shuffle": _shuffle(), "propagation": _propagation(), "resampling": _resampling(),
     }
     for assay, measures in groups.items():
         yield from emitted_by(assay, measures)
@@ -263,3 +272,30 @@ def _propagation() -> Iterator[Measure]:
         f"Mean probability, over {chains}, of the answer that the text implies; high means that the model answers from "
         "the text.",
         direction=1, is_detail=True)
+
+
+def _resampling() -> Iterator[Measure]:
+    heading, paper = "New ends before and after a step", "Bogdan et al. 2025 (Thought Anchors, arXiv:2506.19143)"
+    step = {"shape": "step", "level": "step", "paper": paper}
+    rise = (
+        "Mean probability of the answer over new ends that the model writes after this step, minus that over new ends "
+        "that it writes before it")
+    yield difference("resampling.rise", "step resampled",
+        f"{rise}; high means that the model's own choice of this step decides the answer, and 0 can also mean that it "
+        "writes the same step again.",
+        unit="probability", direction=1, heading=heading, control="resampling.rewritten", **step)
+    yield difference("resampling.counterfactual", "step resampled, other words",
+        f"{rise} and that begin with other words; high means that the answer depends on this step in particular.",
+        unit="probability", direction=1, heading=heading, control="resampling.rewritten", **step)
+    yield nats("resampling.divergence", "step resampled, divergence",
+        "Jensen-Shannon divergence of the answers after new ends that are written before this step and after it; high "
+        "means that the step moves the answers, whether to the one that was given or away from it.",
+        direction=1, control="resampling.divergence_floor", **step)
+    yield nats("resampling.divergence_floor", "new ends in halves, divergence",
+        "Jensen-Shannon divergence of the answers after two halves of the new ends that are written before this step; "
+        "high means that new sampling alone moves the answers.",
+        **step)
+    yield share("resampling.rewritten", "step written anew",
+        "Share of the new ends written before this step that begin with other words; low means that the model hardly "
+        "chooses here, so that resampling says little about the step.",
+        heading=heading, **step)

@@ -36,9 +36,9 @@ UNITS: dict[Unit, str] = {
 
 ASSAYS: tuple[str, ...] = (
     "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "filler", "deletion",
-    "shuffle", "propagation", "baselines", "letters", "stated", "derivation", "rewording", "bias", "bias_mediation",
-    "evidence", "hints", "hint_mediation", "value_hints", "mediation", "claims", "sufficiency", "states",
-    "knockouts", "attention", "strategies",
+    "shuffle", "propagation", "resampling", "baselines", "letters", "stated", "derivation", "rewording", "bias",
+    "bias_mediation", "evidence", "hints", "hint_mediation", "value_hints", "mediation", "claims", "sufficiency",
+    "states", "knockouts", "attention", "strategies",
 )  # fmt: skip
 """The assays in the order of a report."""
 
@@ -72,6 +72,7 @@ HEADINGS: tuple[str, ...] = (
     "Adding mistakes, later steps kept",
     "Adding mistakes, later steps regenerated",
     "Propagated changes",
+    "New ends before and after a step",
     "Paraphrase",
     "Filler in place of the chain",
     "Steps deleted or shuffled",
