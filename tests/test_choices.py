@@ -58,6 +58,7 @@ CALLS: dict[str, Callable[[], tuple[object, ...] | dict[str, object]]] = {
     "assays.choose_stem": lambda: (tiny("llama"), None, []),
     "assays.run_battery": lambda: (None, []),
     "effects.Commitment.plot": lambda: (None,),
+    "effects.adaptive_patch_effects": with_pair(),
     "effects.attribution_effects": with_pair(),
     "effects.head_effects": with_pair(),
     "effects.key_value_effects": with_pair(),

@@ -1,6 +1,7 @@
 """The public names of `faithlens.effects`, and the module of each."""
 
 from .approximation import ApproximationQuality
+from .attribution import adaptive_patch_effects, attribution_effects
 from .commitment import Commitment, probe_commitment
 from .donors import Donors, find_donors
 from .gradient_flow import GradientFlow, measure_gradient_flow
@@ -10,7 +11,7 @@ from .layers import layer_effects
 from .paths import PathEffects, path_effects
 from .receivers import ReceiverHeads, find_receiver_heads
 from .step_effects import StepEffects
-from .steps import attribution_effects, key_value_effects, knockout_effects, patch_effects, swap_effects
+from .steps import key_value_effects, knockout_effects, patch_effects, swap_effects
 from .suppression import StepMatrix, suppression_effects
 from .views import compare_activations, find_onset, measure_attention_flow, measure_readiness
 
@@ -25,6 +26,7 @@ __all__ = [
     "ReceiverHeads",
     "StepEffects",
     "StepMatrix",
+    "adaptive_patch_effects",
     "attribution_effects",
     "compare_activations",
     "compare_importance",

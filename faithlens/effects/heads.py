@@ -3,7 +3,7 @@
 1. Run the clean and the corrupted trace.
 2. Approximate the effect of patching each head at the rows of the stem, by integrated gradients: all heads move
    together from the base run's outputs to the other run's.
-3. Rank the heads by the mean absolute value over traces of this approximation.
+3. Rank the heads by the absolute value of this approximation, averaged over traces first.
 4. Patch the `top` heads one by one, and `n_checked` others drawn at random.
 5. Compare approximate with exact effects of these heads; the ranking is refused if they disagree.
 

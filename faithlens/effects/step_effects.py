@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from faithlens.console import format_html_table
 from faithlens.effects.approximation import ApproximationQuality, check_approximation
@@ -41,7 +41,8 @@ class StepEffects:
             clean run otherwise.
         null: the mean effect of the same edit at random spans of as many tokens; NaN without such controls.
         seed: the seed of the random spans.
-        quality: for approximate effects, how well they agree with exact ones; None for exact effects.
+        quality: how well approximate effects agree with exact ones; None if all effects are exact.
+        is_exact: which cells hold the effect of an exact edit, the others a gradient; None if all are exact.
     """
 
     edit_name: str
@@ -55,23 +56,28 @@ class StepEffects:
     null: StepEffectArray
     seed: int
     quality: ApproximationQuality | None = None
+    is_exact: Bool[np.ndarray, "layer step"] | None = None
 
     def __repr__(self) -> str:
         shape = " x ".join(
             f"{n} {what}" for n, what in zip(self.effect.shape, ("traces", "layers", "steps"), strict=True)
         )
-        return f"StepEffects({self.edit_name!r}, {self.metric}, {shape})"
+        return f"StepEffects({self.edit_name!r}, {self.metric}, {shape}{self._describe_quality()})"
 
     def _repr_html_(self) -> str:
         is_known = ~np.isnan(self.effect)
         sums = np.where(is_known, self.effect, 0.0).sum(0)
         counts = is_known.sum(0)
+        means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        is_exact = np.ones(means.shape, bool) if self.is_exact is None else self.is_exact
         rows = [
-            (layer, *(float(total / n) if n else None for total, n in zip(sums[i], counts[i], strict=True)))
-            for i, layer in enumerate(self.layers)
+            (layer, *(x if exact or x != x else f"~{x:.3g}" for x, exact in zip(*cells, strict=True)))
+            for layer, *cells in zip(self.layers, means.tolist(), is_exact.tolist(), strict=True)
         ]
         unit = METRIC_UNITS[self.metric]
         caption = f"Effect of {self.edit_name} by layer and step, mean of {len(self.effect)} traces, in {unit}"
+        if self.is_exact is not None:
+            caption += f"{self._describe_quality()}; ~ is approximate"
         return format_html_table(caption, ("layer", *self.steps), rows)
 
     @property
@@ -94,7 +100,8 @@ class StepEffects:
     def to_dataframe(self) -> pd.DataFrame:
         """A table with one row for each trace, layer and step that the trace has.
 
-        Columns: trace, layer, step, value, effect, null (in the unit of the metric) and normalised.
+        Columns: trace, layer, step, value, effect, null (in the unit of the metric) and normalised; and is_exact if
+        some effects are approximations.
 
         Raises:
             MeasureError: the effects are approximations, and too many have the wrong sign.
@@ -104,6 +111,8 @@ class StepEffects:
             [range(len(self.clean)), self.layers, self.steps], names=["trace", "layer", "step"]
         )
         columns = {name: getattr(self, name).ravel() for name in ("value", "effect", "null", "normalised")}
+        if self.is_exact is not None:
+            columns["is_exact"] = np.broadcast_to(self.is_exact, self.effect.shape).ravel()
         frame = pd.DataFrame(columns, index=index).reset_index()
         return frame[frame["effect"].notna()].reset_index(drop=True)
 
@@ -111,7 +120,8 @@ class StepEffects:
         """The mean effect of each layer and step over traces, with its 95 % interval over whole traces.
 
         Columns: layer, step, effect, low, high (in the unit of the metric), n, the number of traces, and reason, why
-        there is no interval.
+        there is no interval; and is_exact if some effects are approximations. The interval of an approximate effect
+        covers the mean approximation, not the mean effect.
 
         Args:
             seed: the seed of the resampling of traces.
@@ -122,10 +132,14 @@ class StepEffects:
         self._check_quality()
         index = pd.MultiIndex.from_product([self.layers, self.steps], names=["layer", "step"])
         effects = self.effect.reshape(len(self.clean), -1)
-        return compute_trace_intervals(effects, index, self.edit_name, self.metric, seed)
+        table = compute_trace_intervals(effects, index, self.edit_name, self.metric, seed)
+        return table if self.is_exact is None else table.assign(is_exact=self.is_exact.ravel())
 
     def plot(self) -> "Figure":
         """A heat map of mean effects, layers by steps; for one layer bars, with intervals if there are several traces.
+
+        Where some effects are approximations, the exact cells have a dot, approximate bars are hatched, and the title
+        says how well the two agree.
 
         Raises:
             MeasureError: the effects are approximations, and too many have the wrong sign.
@@ -138,12 +152,23 @@ class StepEffects:
         if len(self.layers) == 1:
             null = np.nanmean(self.null, 0)[0] if self._has_null else None
             ends = self.bootstrap_ci()[["low", "high"]].to_numpy().T if len(self.clean) > 1 else None
-            return plot_step_bars(effect[0], null, self.steps, unit, ends)
-        return plot_step_heatmap(effect, self.layers, self.steps, unit)
+            is_exact = None if self.is_exact is None else self.is_exact[0]
+            figure = plot_step_bars(effect[0], null, self.steps, unit, ends, is_exact)
+        else:
+            figure = plot_step_heatmap(effect, self.layers, self.steps, unit, self.is_exact)
+        if self.quality is not None:
+            figure.update_layout(title={"text": self.quality.describe(), "font_size": 13}, margin_t=48)
+        return figure
 
     @property
     def _has_null(self) -> bool:
         return bool(np.isfinite(self.null).any())
+
+    def _describe_quality(self) -> str:
+        """How many cells are exact, and how well the others may be trusted; nothing if all are exact."""
+        if self.quality is None or self.is_exact is None:
+            return ""
+        return f", {self.is_exact.sum()} of {self.is_exact.size} cells exact; {self.quality.describe()}"
 
     def _check_quality(self) -> None:
         if self.quality is not None:

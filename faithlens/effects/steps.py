@@ -15,7 +15,7 @@ For example, `knockout_effects` of a trace with two steps and `controls=1` runs 
     step 1 hidden        metric 0.5    effect 1.5
     random span hidden   metric 1.8    null   0.2
 
-`attribution_effects` approximates the effects of patches by integrated gradients, and compares them with exact ones.
+`attribution` approximates the effects of patches by gradients, and compares them with exact ones.
 """
 
 import random
@@ -23,8 +23,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool
 
-from faithlens.effects.approximation import assess_approximation
 from faithlens.effects.experiment import (
     Conditions,
     Experiment,
@@ -38,7 +38,6 @@ from faithlens.effects.experiment import (
     select_layers,
     select_steps,
 )
-from faithlens.effects.integrated_gradients import integrate_gradients, make_attribution_weights
 from faithlens.effects.step_effects import Metric, PatchMode, StepEffects
 from faithlens.interventions.control_span import draw_control_span
 from faithlens.model.model import Model
@@ -220,57 +219,6 @@ def key_value_effects(
     return measure_effects(model, work, edit, "splice", None, (None,), steps, metric, controls, seed)
 
 
-def attribution_effects(
-    model: Model,
-    clean: Conditions,
-    donor: Conditions,
-    *,
-    layer: int = 0,
-    midpoints: int = 5,
-    steps: Sequence[str] | None = None,
-    mode: PatchMode = "denoise",
-) -> StepEffects:
-    """Integrated gradients of the residual stream at every step, compared with exact patches.
-
-    All steps move together from the base run's stream before `layer` to the other run's. Each step gets the mean
-    gradient over `midpoints` points of the way, times the way (Sundararajan et al. 2017, section 3), summed over its
-    tokens. So the effects add up to the effect of patching all steps at once, up to the error of the midpoints.
-
-    Returns effects of shape (trace, 1, step), in logits; `quality` says how well they agree with exact patches.
-
-    Args:
-        model: the model.
-        clean: the clean trace, or several.
-        donor: the corrupted trace of each clean one, with the same token layout and another answer.
-        layer: the layer before which the stream is moved.
-        midpoints: the number of points of the way; each costs a forward and a backward pass.
-        steps: names of the steps; all steps by default.
-        mode: "denoise" moves the corrupted run to the clean one, "noise" the clean run to the corrupted one.
-
-    Raises:
-        PlanError: an unknown mode, layer or step, traces of different token layout, or pairs with the same answer.
-    """
-    check_mode(mode)
-    exact = patch_effects(model, clean, donor, "resid_pre", mode, layers=(layer,), steps=steps)
-    work = [Experiment.from_pair(mode, *pair) for pair in pair_traces(clean, donor)]
-    records = run_together(model, [each for w in work for each in w.unedited_runs])
-    effect = np.full_like(exact.effect, np.nan)
-    for t, w in enumerate(work):
-        weights = make_attribution_weights(*records[2 * t : 2 * t + 2])
-        names = [name for name in exact.steps if name in w.base.spans]
-        gradients = integrate_gradients(
-            model, w, [Patch("resid_pre", name, w.source, layers=(layer,)) for name in names], midpoints, weights
-        )
-        effect[t, 0, [exact.steps.index(name) for name in names]] = gradients.numpy()
-    effect *= 1 if mode == "denoise" else -1
-    return replace(
-        exact,
-        edit_name=f"integrated gradients, {midpoints} midpoints",
-        effect=effect,
-        quality=assess_approximation(effect, exact.effect),
-    )
-
-
 def measure_effects(
     model: Model,
     experiments: Sequence[Experiment],
@@ -282,6 +230,7 @@ def measure_effects(
     metric: Metric,
     controls: int,
     seed: int,
+    chosen: Bool[np.ndarray, "layer step"] | None = None,
 ) -> StepEffects:
     """Run every edit of every trace, and compare the metric with that of the unedited runs.
 
@@ -296,6 +245,7 @@ def measure_effects(
         metric: the metric of the answer.
         controls: the number of random spans for each cell.
         seed: the seed of the random spans.
+        chosen: the cells that are run; all by default. The others are NaN.
 
     Raises:
         PlanError: an unknown step, or a pair with the same answer.
@@ -311,6 +261,8 @@ def measure_effects(
             (start, stop), (stem, _) = w.base.spans[name], w.base.spans[w.base.pieces[-1].name]
             spans: list[Span] = [name, *(draw_control_span(stem, stop - start, rng) for _ in range(controls))]
             for i, layer in enumerate(layers):
+                if chosen is not None and not chosen[i, s]:
+                    continue
                 cells[t, i, s] = range(len(conditions), len(conditions) + len(spans))
                 conditions += [replace(make_condition(w, span, layer), name=edit_name) for span in spans]
     records = run_together(model, conditions)

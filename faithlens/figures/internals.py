@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from faithlens.errors import MeasureError
@@ -32,7 +32,11 @@ MAX_X_LABELS, MAX_Y_LABELS = 14, 24  # tick labels that have room
 
 
 def plot_step_heatmap(
-    effects: Float[np.ndarray, "layer step"], layers: Sequence[str], steps: Sequence[str], unit: str
+    effects: Float[np.ndarray, "layer step"],
+    layers: Sequence[str],
+    steps: Sequence[str],
+    unit: str,
+    is_exact: Bool[np.ndarray, "layer step"] | None = None,
 ) -> Figure:
     """Effects of an edit of each step in each layer.
 
@@ -41,6 +45,7 @@ def plot_step_heatmap(
         layers: the name of each layer, from the first.
         steps: the name of each step, in order.
         unit: the unit of the effects, such as "logits".
+        is_exact: which effects are exact and get a dot, the others being approximate; None if all are exact.
 
     Returns:
         A plotly figure.
@@ -49,6 +54,11 @@ def plot_step_heatmap(
 
     hover = f"layer %{{y}}, %{{x}}: %{{z:.3f}} {escape_text(unit)}"
     figure = go.Figure(_make_heatmap(effects, steps, layers, hover, unit, signed=True))
+    if is_exact is not None:
+        cells = np.argwhere(is_exact & np.isfinite(effects)).tolist()
+        x, y = [steps[column] for _, column in cells], [layers[row] for row, _ in cells]
+        dots = go.Scatter(name="exact", x=x, y=y, mode="markers", marker={"size": 5, "color": GREY}, hoverinfo="skip")
+        figure.add_trace(dots.update(showlegend=True)).update_layout(showlegend=True)
     figure.update_xaxes(make_ticks(steps, MAX_X_LABELS)).update_yaxes(make_ticks(layers, MAX_Y_LABELS))
     return _format_map_axes(figure, "", "layer", height=min(760, max(380, 100 + 12 * len(layers))))
 
@@ -106,6 +116,7 @@ def plot_step_bars(
     steps: Sequence[str],
     unit: str,
     interval: Float[np.ndarray, "two step"] | None = None,
+    is_exact: Bool[np.ndarray, " step"] | None = None,
 ) -> Figure:
     """Effects of an edit of each step, with those of random stretches of as many tokens as lines across the bars.
 
@@ -115,6 +126,7 @@ def plot_step_bars(
         steps: the name of each step, in order.
         unit: the unit of the effects, such as "logits".
         interval: the low and the high ends of the effects; None to draw no intervals.
+        is_exact: which effects are exact, the others being approximate and hatched; None if all are exact.
 
     Returns:
         A plotly figure.
@@ -124,6 +136,8 @@ def plot_step_bars(
     names, missing = list(steps), np.isnan(effects)
     bars = go.Bar(name="step", x=names, y=effects, marker_color=get_colour(0, 0.6))
     bars.update(hovertemplate=f"%{{x}}: %{{y:.3f}} {escape_text(unit)}<extra></extra>")
+    if is_exact is not None:
+        bars.update(marker_pattern_shape=["" if exact else "/" for exact in is_exact])
     if interval is not None:
         spread = {"array": interval[1] - effects, "arrayminus": effects - interval[0], "type": "data"}
         bars.update(error_y=spread | {"color": GREY, "width": 0, "thickness": float(np.clip(60 / len(names), 1, 2))})
@@ -142,7 +156,8 @@ def plot_step_bars(
         make_ticks(steps, MAX_X_LABELS)
     )
     figure.update_xaxes(range=[-0.5, len(names) - 0.5])
-    return format_axes(figure, "", f"effect, {escape_text(unit)}")
+    note = "" if is_exact is None else " (hatched: approximate)"
+    return format_axes(figure, "", f"effect, {escape_text(unit)}{note}")
 
 
 def plot_readiness(ready: pd.DataFrame, onset: pd.DataFrame) -> Figure:

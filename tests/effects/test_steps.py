@@ -252,3 +252,15 @@ def test_the_answer_of_o5_is_in_its_last_step(organisms: dict) -> None:
     spliced = fl.effects.key_value_effects(model, clean, corrupted, metric="probability", controls=0)
     assert np.nanmean(spliced.effect[:, 0, -1]) > 0.9
     assert np.nanmean(np.abs(spliced.effect[:, 0, :-1])) < 0.1
+
+
+def test_the_grid_of_o5_finds_its_last_step(organisms: dict) -> None:
+    """The planted model says what its last step states: the strongest cell is exact, and its effect is all there is."""
+    model, clean, corrupted = organisms["O5"]
+    grid = fl.effects.adaptive_patch_effects(model, clean, corrupted, mode="noise", top=4, n_checked=6)
+    full = fl.effects.patch_effects(model, clean, corrupted, mode="noise")
+    assert grid.is_exact is not None
+    np.testing.assert_allclose(grid.effect[:, grid.is_exact], full.effect[:, grid.is_exact], atol=1e-4)
+    layer, step = np.unravel_index(np.nanmean(np.abs(full.effect), 0).argmax(), grid.is_exact.shape)
+    assert grid.is_exact[layer, step]
+    assert grid.steps[step] == clean[0].pieces[-2].name

@@ -91,10 +91,10 @@ def test_the_strongest_heads_are_patched() -> None:
     strongest = np.argsort(-np.abs(result.approximate[0]), axis=None)[:3]
     assert np.isfinite(result.exact[0].ravel()[strongest]).all()
     assert np.isfinite(result.exact).sum() == 5
-    good = replace(result, quality=ApproximationQuality(5, 1.0, 1.0, 1.0))
+    good = replace(result, quality=ApproximationQuality(5, 1.0, 1.0, 1.0, 1.0))
     assert good.rank_heads()["approximate"].abs().is_monotonic_decreasing
     with pytest.raises(MeasureError, match="in 50% of 5 cells"):
-        replace(result, quality=ApproximationQuality(5, 0.0, 0.5, 0.0)).rank_heads()
+        replace(result, quality=ApproximationQuality(5, 0.0, 0.0, 0.5, 0.0)).rank_heads()
 
 
 def test_gradient_flow_and_its_audit() -> None:
@@ -120,7 +120,7 @@ def test_gradient_flow_and_its_audit() -> None:
     assert result.quality.pearson == pytest.approx(by_hand.pearson, abs=1e-4)
     assert list(result.table.columns) == ["trace", "layer", "head", "piece", "worth"]
     with pytest.raises(MeasureError, match="at least 80%"):
-        replace(result, quality=ApproximationQuality(18, 0.0, 0.5, 0.0)).to_dataframe()
+        replace(result, quality=ApproximationQuality(18, 0.0, 0.0, 0.5, 0.0)).to_dataframe()
 
 
 def test_matrix_and_heads_are_drawn() -> None:

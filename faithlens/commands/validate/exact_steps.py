@@ -6,8 +6,9 @@ from contextlib import suppress
 import pandas as pd
 
 from faithlens.commands.validate.models import make_planted_cases
+from faithlens.effects.attribution import attribution_effects
 from faithlens.effects.donors import find_donors
-from faithlens.effects.steps import attribution_effects, swap_effects
+from faithlens.effects.steps import swap_effects
 from faithlens.errors import MeasureError
 from faithlens.interventions.case import Case
 from faithlens.interventions.swap import make_swaps
