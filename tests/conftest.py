@@ -10,6 +10,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from tests import type_checks  # noqa: F401, before any import of faithlens
+
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels run on the CPU, step by step; read when Triton is imported
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
