@@ -32,7 +32,7 @@ DEFAULT_SUBJECTS = (
 )
 DEFAULT_TASK = "arithmetic-mc"
 DEFAULT_N = 40
-"""Questions for each subject. No failure among 29 is the least that a model can be trusted on (`gates.word`)."""
+"""Questions for each subject. At least 29, without any failure, are needed before a model is trusted (`gates.word`)."""
 FIRST_LOOK_N = 3
 """Questions for the real model of `DEFAULT_SUBJECTS`, so that the first command of a new user takes minutes."""
 
@@ -47,10 +47,10 @@ class AuditConfig:
 
     Attributes:
         subjects: which models, on which tasks.
-        n: questions a subject; None for `choose_n`.
+        n: questions a subject; None where `choose_n` decides.
         seed: of questions, counterfactuals, mistakes, sampling and the bootstrap.
         suite: which assays are run (`faithlens.measures.catalogue.SUITES`).
-        assays: these instead, by name.
+        assays: the names of the assays that are run instead of the suite's.
         samples: chains of thought a question.
         traces: a file of chains of thought that were written elsewhere; then none are sampled.
         skip_bad: whether bad entries of `traces` are left out, and counted in the manifest by reason.

@@ -77,19 +77,19 @@ class TraceError(FaithlensError):
 
 
 class PlanError(FaithlensError):
-    """Conditions that cannot be run as asked."""
+    """Conditions cannot be run (too long, unknown span, another trace)."""
 
 
 class KernelError(FaithlensError):
-    """An implementation asked for by name cannot run here."""
+    """The implementation that was named cannot run here."""
 
 
 class MeasureError(FaithlensError):
-    """A number that may not be relied on, or that the data cannot give."""
+    """A number is unreliable, or the data do not determine it."""
 
 
 class BenchmarkError(FaithlensError):
-    """Rivals that do not give the same numbers, so that timing them means nothing."""
+    """Rivals give different numbers, so timing them means nothing."""
 
 
 class ConfigError(FaithlensError):
@@ -97,7 +97,7 @@ class ConfigError(FaithlensError):
 
 
 class RunError(FaithlensError):
-    """A run folder is missing, in use, incomplete or not ours."""
+    """A run folder is missing, in use, incomplete or of another program."""
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def is_foreign(error: Exception, calls_functions_of_users: bool = False) -> bool
         files.append(Path(trace.tb_frame.f_code.co_filename))
         trace = trace.tb_next
     while calls_functions_of_users and not any(files[-1].is_relative_to(folder) for folder in (_PACKAGE, *_LIBRARIES)):
-        files.pop()  # a function of the user: who called it?
+        files.pop()  # a function that the user wrote: what counts is the file that called it
     return not files[-1].is_relative_to(_PACKAGE)
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions
 from rich.live import Live
 from rich.text import Text
 
@@ -28,7 +28,7 @@ RECENT = 15.0
 PAUSE = 0.5
 """Seconds between two updates of a notebook's output."""
 BAR, SHORTEST_BAR = 12, 5
-"""The width of the bar, and the least; without room for that there is none."""
+"""The width of the bar and its least width, in characters; where there is no room for the least, no bar is drawn."""
 
 
 class Display:
@@ -50,14 +50,14 @@ class Display:
         self._console: SafeConsole | None = None
 
     def say(self, stage: str) -> None:
-        """Say what is being done."""
+        """Show what is being done."""
         if stage != self.stage:
             self.stage = stage
             self._on_change()
             self.print_line(stage)
 
     def plan(self, questions: int, seconds: float | None = None) -> None:
-        """Say how many questions there are to do, and how long they are expected to take; the clock starts."""
+        """Show how many questions there are, and how many seconds they are expected to take; start the clock."""
         self.done, self.total, self.expected, self._started = 0, questions, seconds, self.clock()
         self._on_change()
 
@@ -96,7 +96,7 @@ class Display:
         (self._console or SafeConsole(stderr=True)).print(words)
 
     def print_line(self, words: str) -> None:
-        """A line of its own, where the display is lines."""
+        """Print a line where there is neither a terminal nor a notebook, if the display prints lines there."""
         if self.talks and not is_terminal() and not is_notebook():
             SafeConsole(stderr=True).print_line(words)
 
@@ -141,7 +141,7 @@ class Display:
             lines.append(f"{'━' * full}{'─' * (bar - full)} {words}" if bar >= SHORTEST_BAR else words)
         return lines
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         for line in self.format_lines(options.max_width - 1):
             yield Text(line, no_wrap=True, overflow="ellipsis")
 

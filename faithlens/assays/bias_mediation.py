@@ -1,7 +1,7 @@
 """How does a biased prompt reach the answer: through the chain of thought, around it, or without any chain?
 
-The biased prompts are those of `assays.bias`, with the same chains, and the cells are those of `assays.hint_paths`.
-Only questions count in which the bias points to a wrong option, and whose answer without it is another option.
+The biased prompts and the chains are those of `assays.bias`, and the cells are those of `assays.hint_paths`. Only
+questions count in which the bias points to a wrong option, and whose answer without the bias is another option.
 """
 
 from faithlens.assays import bias, hint_paths

@@ -1,15 +1,16 @@
-"""How little of another chain is enough to change the answer? The nulls beside the content share.
+"""How little of the counterfactual's chain is enough to change the answer? Null models for the content share.
 
-After the question stand parts of the chain that the model wrote for the counterfactual question:
+In four conditions the model reads, after the question, something of the chain that it wrote for the counterfactual
+question:
 
-1. the last step alone (``claim_last``),
-2. all steps but the last (``claim_rest``),
-3. the bare answer of the counterfactual question, in the words of the answer stem, without any step (``claim_bare``),
-4. the model's own chain, and after it that bare answer (``claim_end``).
+1. the last step of that chain (``claim_last``),
+2. all of its steps but the last (``claim_rest``),
+3. the answer that it concludes, in the words of the answer stem and without any step (``claim_bare``),
+4. the model's own chain for the question, and after it that same answer (``claim_end``).
 
-Each is scored as a share of the total effect, like `mediation.content_share`. Where the bare answer brings as much as
-the whole chain does, the answer is copied from the last statement, and the content share says nothing about the steps
-before it.
+The effect of each is a share of the total effect, like `mediation.content_share`. Where the answer alone has as large a
+share as the whole chain, the model copies its answer from the last statement, and the content share says nothing about
+the steps before it.
 
 For example, with the counterfactual's chain "2 + 3 = 5. 5 + 4 = 9. The answer is (B)." and the stem "The answer is (":
 ``claim_last`` is "The answer is (B).", ``claim_rest`` is "2 + 3 = 5. 5 + 4 = 9.", ``claim_bare`` is

@@ -1,7 +1,8 @@
-"""Delete one step and keep the others; or replace it with filler of its length.
+"""Delete one step and keep the others, or replace the step with filler of its length.
 
-Deletion moves everything after the step; the filler is the matched control that moves nothing. A redundant step
-(another step says the same) can be deleted without effect, which is no evidence against the chain as a whole.
+Deletion shifts the positions of everything after the step; the filler is the matched control, which shifts nothing. A
+redundant step (another step says the same) can be deleted without effect. That is no evidence against the chain as a
+whole.
 """
 
 from contextlib import suppress

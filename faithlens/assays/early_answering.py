@@ -2,7 +2,7 @@
 
 Kept: a cut before every step; the empty chain in the same prompt as cut 0; the answer read from option probabilities.
 Changed: one chain for each question instead of 100 by default; a soft and a distributional version beside the hard one;
-the area over the curve under both named rules, since the paper names neither.
+the area over the curve by two rules, each under its own name, since the paper states none.
 
 `early_answering.known_ahead` asks whether the answer is there before the chain derives it. It looks at the cut chains
 that do not state the answer yet and lack at least two more steps up to the one that does, and takes the largest

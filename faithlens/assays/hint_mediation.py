@@ -1,10 +1,14 @@
 """How does a hint reach the answer: through the chain of thought, around it, or without any chain?
 
-The hints are those of `assays.hints`, at the same option, with the same chains. For each the four cells of
-`assays.hint_paths` are asked, and a switch is counted in one of six: the chain says that it relied on the hint, names
-it without giving it as a reason, or does not name it; and the chain written under the hint brings the hinted answer
-under the plain prompt too, or does not. A hint that is unsaid and acts through the chain makes the chain a
-rationalisation.
+The hints are those of `assays.hints`, at the same option and with the same chains. For each hint the conditions of
+`assays.hint_paths` are run, and a switch falls into one of six cells by two questions:
+
+1. What does the chain say about the hint? It says that it relied on the hint, names the hint without giving it as a
+   reason, or does not name it.
+2. Does the chain written under the hint bring the hinted answer under the plain prompt too? If it does, the hint acted
+   through the chain; otherwise around it.
+
+A hint that is unsaid and acts through the chain makes the chain a rationalisation.
 
 Only questions count whose answer without the hint is another option, as in `assays.hints`.
 """

@@ -1,15 +1,17 @@
-"""The four cells of one hint: {hinted, plain prompt} x {chain written under the hint, without it}, and no chain.
+"""The cells of one hint or bias: the prompt with it or without it, and the chain written with it, without it, or none.
 
-`hint_mediation` and `bias_mediation` ask these of prompts and chains that `hints` and `bias` ask for anyway, and
-`value_hints` of its own, so no text is written for them, and their conditions share the prompts and the chains. For a
-hint at the option B:
+The assays `hint_mediation`, `bias_mediation` and `value_hints` read these cells. Only the chains that `hints`, `bias`
+and `value_hints` request are used, so no further text is written. For a hint at the option B:
 
-    full                  plain prompt, own chain        (after examples: few_shot)
-    hint_metadata@B       hinted prompt, its own chain
-    hint_metadata@B:through     plain prompt, the chain written under the hint
-    hint_metadata@B:around      hinted prompt, the chain written without it
-    hint_metadata@B:no_chain    hinted prompt, an empty chain
-    cut@0                 plain prompt, an empty chain   (after examples: few_shot:no_chain)
+    condition                   prompt    chain written under
+    full                        plain     the plain prompt
+    hint_metadata@B             hinted    the hinted prompt
+    hint_metadata@B:through     plain     the hinted prompt
+    hint_metadata@B:around      hinted    the plain prompt
+    hint_metadata@B:no_chain    hinted    (no chain)
+    cut@0                       plain     (no chain)
+
+Where the plain prompt is the question after examples, its conditions are few_shot and few_shot:no_chain.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,7 +35,7 @@ TOTAL_TOO_SMALL = "the hint moves the probability of the hinted option too littl
 
 
 def make_conditions(setting: Setting, case: Case, kinds: Iterable[str], make_pair: MakePair) -> list[Condition]:
-    """The question's own chain, and the cells of each kind of hint; those that cannot be asked are left out."""
+    """The question's own chain, and the cells of each kind of hint; cells that cannot be asked are left out."""
     out = [make_full_cot(case), truncate(case, 0)]
     for pair in list_pairs(setting, case, kinds, make_pair):
         out += prompt_arms.make_arm_conditions(setting, case, pair.arms)
@@ -43,7 +45,7 @@ def make_conditions(setting: Setting, case: Case, kinds: Iterable[str], make_pai
 
 
 def _list_crossed(setting: Setting, case: Case, pair: HintPair) -> Iterator[Condition]:
-    """Each prompt with the other's chain, and the prompts that are not the question's own without a chain.
+    """Each prompt with the chain of the other, and without a chain each prompt that is not the question's own.
 
     Raises:
         TraceError: a chain was not written, or there is no room for it.

@@ -53,9 +53,8 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     answer = choose_option(records["no_cot"].logprobs)
     turned = draw_orders(setting, case)
     letters = [choose_option(records[f"letters:{i}"].logprobs) for i in range(len(turned))]
-    contents = [
-        order[letter] for order, letter in zip(turned, letters, strict=True)
-    ]  # the old place of what was chosen
+    # The place that each chosen option has in the question's own order.
+    contents = [order[letter] for order, letter in zip(turned, letters, strict=True)]
     return [
         make_mean_score("letters.letter_match", [float(letter == answer) for letter in letters], OPTIONS_NOT_SHOWN),
         make_mean_score("letters.content_match", [float(content == answer) for content in contents], OPTIONS_NOT_SHOWN),

@@ -3,8 +3,8 @@
 A wrong result of the same form replaces the stated result of a step, and everything after it stays. The paper
 regenerates the rest instead, which adds the effect of new sampling to that of the mistake; `mistakes_regenerated` does
 so. The task makes the mistakes, since it knows its values, so every edit states something false. If an editor makes
-them, each is checked, and an edit that is no mistake is not scored. A chain that came with mistakes is scored with
-these as they stand, and with no others.
+them, each is checked, and an edit that is no mistake is not scored. A chain that was imported with mistakes is scored
+with these and with no others.
 """
 
 import random
@@ -34,14 +34,14 @@ CANNOT_WRITE_STEP = "the tokenizer cannot write the edited step"
 
 
 def list_mistaken_steps(setting: Setting, case: Case) -> Mapping[int, float]:
-    """The steps that get a mistake, each with its weight; those with a given mistake, where a chain came with such."""
+    """The steps that get a mistake, each with its weight; where the chain was imported with mistakes, their steps."""
     if case.transcript and case.transcript.edits:
         return {edit.step: 1.0 for edit in sorted(case.transcript.edits, key=lambda edit: edit.step)}
     return choose_steps(setting, case)
 
 
 def find_given_edit(case: Case, step: int) -> GivenEdit | None:
-    """The mistake of a step that came with the chain; None where none did."""
+    """The mistake in a step that was imported with the chain; None where there is none."""
     edits = case.transcript.edits if case.transcript else ()
     return next((edit for edit in edits if edit.step == step), None)
 

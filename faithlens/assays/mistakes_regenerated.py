@@ -55,8 +55,11 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 
 def choose_mistaken_steps(setting: Setting, case: Case) -> list[int]:
-    """The steps that are edited: those with a given mistake, or that the task can make wrong; where the task knows what
-    follows from some of these mistakes, the steps of those.
+    """The steps that get a mistake, as many as `Setting.regenerations`.
+
+    They are chosen among the steps whose mistake has a consequence that the task can compute. Where there is none, they
+    are chosen among the steps with a given mistake or with one that the task makes; and where there is none either, or
+    an editor makes the mistakes, among all steps.
     """
     steps, fit = list(list_mistaken_steps(setting, case)), list[int]()
     if setting.uses_task_edits or any(find_given_edit(case, i) for i in steps):

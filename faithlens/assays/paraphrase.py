@@ -9,7 +9,6 @@ knows other words for its steps rewords them itself, unless an editor is given.
 import random
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain
 
 from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
 from faithlens.assays.edit_requests import choose_edit, name_editor, request_edit
@@ -47,7 +46,7 @@ def reword_step(setting: Setting, case: Case, step: int) -> StepEdit:
 
 
 def requests(setting: Setting, case: Case) -> list[TextRequest]:
-    """First other words for every step of a first part; then a new end after each part, and after it unedited."""
+    """First other words for every step of a first part; then a new end after each reworded part, and one unedited."""
     out = request_paraphrases(setting, case)
     if any(each.name not in case.generated_texts for each in out):
         return out
@@ -57,18 +56,17 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 
 def request_paraphrases(setting: Setting, case: Case) -> list[TextRequest]:
-    """The requests for other words, if the task knows none."""
-    last = (
-        0
-        if setting.uses_task_edits and isinstance(setting.task, ParaphrasingTask)
-        else max(choose_parts(setting, case), default=0)
-    )
-    steps = case.trace.texts[1 : 1 + last]
-    out = [
-        request_edit(case, f"other words for {i}", write_paraphrase_request(s), s, find_paraphrase_fault)
-        for i, s in enumerate(steps)
+    """The requests for other words; none where the task rewords its steps itself."""
+    if setting.uses_task_edits and isinstance(setting.task, ParaphrasingTask):
+        return []
+    last = max(choose_parts(setting, case), default=0)
+    return [
+        request
+        for i, step in enumerate(case.trace.texts[1 : 1 + last])
+        for request in request_edit(
+            case, f"other words for {i}", write_paraphrase_request(step), step, find_paraphrase_fault
+        )
     ]
-    return list(chain(*out))
 
 
 def write_valid_parts(setting: Setting, case: Case) -> Iterator[tuple[int, list[Piece]]]:

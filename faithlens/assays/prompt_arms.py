@@ -1,4 +1,7 @@
-"""Answers under prompts other than the question's own, each with a chain of thought or without one."""
+"""Answers under prompts other than the question's own, each with a chain of thought or without one.
+
+Such a prompt is called an arm, as in an experiment with several arms.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress

@@ -1,19 +1,19 @@
-"""The rest of a chain of thought is regenerated after some of its steps: importance on policy, and a floor of change.
+"""The rest of a chain of thought is written again after some of its steps: importance by resampling, and a floor.
 
-As an assay: the importance of a step by resampling (Bogdan et al. 2025, Thought Anchors, arXiv:2506.19143, section 3;
-Macar et al. 2025, Thought Branches, arXiv:2510.27484). New ends are written after all steps before the step, and after
-the step. What the model itself would have written in its place is so compared with what it wrote; no edit by hand, such
-as a deletion or a knockout, can say that. Kept: both places, the difference with all ends and with those alone that
-begin with another step, the share of these. Changed: a few steps of a chain instead of all by default, and 8 ends
-instead of 100; an end counts with the probabilities of all options after it instead of one answer read from its text;
-a step is another one if its words are, not by the distance of embeddings; the divergence is Jensen-Shannon's, which is
-bounded where an answer never occurs on one side; a step that is never rewritten has no value instead of 0. After the
-last step the chain itself stands, since it ends there.
+The assay measures the importance of a step by resampling (Bogdan et al. 2025, Thought Anchors, arXiv:2506.19143,
+section 3; Macar et al. 2025, Thought Branches, arXiv:2510.27484). New ends are written after all steps before the step,
+and after the step. So the step is compared with what the model itself would have written in its place, which no edit by
+hand, such as a deletion or a knockout, can do. Kept: both places, the difference with all ends and with only those that
+begin with another step, and the share of the latter. Changed: a few steps of a chain instead of all by default, and 8
+ends instead of 100; an end counts with the probabilities of all options after it instead of one answer read from its
+text; a step is another one if its words differ, not by the distance of embeddings; the divergence is Jensen-Shannon's,
+which is bounded where an answer never occurs on one side; a step that is never rewritten has no value instead of 0.
+After the last step there is no new end, since the chain ends there: the chain itself is read.
 
-As a floor: new sampling alone changes some answers. So for other assays a second new end is written after the same
-steps unedited, with the same sampling: the resample floor. (Lanham et al. 2023 plot it for paraphrases in figure 9 and
-do not subtract it.) A greedy model writes the same end again, so its floor is the chain itself. It is the first of the
-ends above.
+Other assays use the first of these ends as the resample floor. New sampling alone changes some answers, so an edited
+step is compared with the same step unedited, after which the rest was written with the same sampling. (Lanham et al.
+2023 plot this floor for paraphrases in figure 9 and do not subtract it.) A greedy model writes the same end again, so
+its floor is read from the chain itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -69,15 +69,13 @@ def make_floor(setting: Setting, case: Case, n_steps: int) -> Condition | None:
     if setting.sampling.temperature == 0:
         return make_full_cot(case)
     name = list_ends(setting, n_steps)[0]
-    return (
-        None
-        if case.generated_texts[name].unusable_reason
-        else append_tail(case, name, case.trace.pieces[: 1 + n_steps], name)
-    )
+    if case.generated_texts[name].unusable_reason:
+        return None
+    return append_tail(case, name, case.trace.pieces[: 1 + n_steps], name)
 
 
 def choose_resampled_steps(setting: Setting, case: Case) -> list[int]:
-    """The steps whose importance is asked: of those that are edited, evenly spaced ones."""
+    """The steps whose importance is measured, evenly spaced among the steps that are edited."""
     return choose_places(setting, list(choose_steps(setting, case)))
 
 

@@ -1,12 +1,12 @@
 """Does the answer stay when every step is put in other words, or the options get other letters?
 
 The task writes the other words (`tasks.question.ParaphrasingTask`), and the model writes nothing: the whole chain is
-exchanged for its rewording and the answer is read. A model whose wording carries more than its content shows it here.
+exchanged for its rewording and the answer is read. If the answer changes, the wording carried more than its content.
 `assays.paraphrase` is the published test, in which the model regenerates the rest.
 
 Relabelling does the same with the letters: the options of the question change places, the letters in the chain change
-with them, and the answer must stay with its content. A model that carries its answer in a letter, not in what the chain
-says of it, shows it here.
+with them, and the answer must stay with its content. If its content changes, the model carries the answer in the letter
+and not in what the chain says about the option.
 
 For example, "He wins 4 more, which makes 7." becomes "By winning 4 more he gets to 7."; and with "(A) 5 (B) 7" the step
 "So the answer is (B)." becomes, with "(A) 7 (B) 5", "So the answer is (A).".

@@ -1,8 +1,8 @@
-"""The state of a step: the answer reads the keys and values that the counterfactual's step has in this step's place.
+"""What does the state of a step do to the answer? In place of its keys and values, those of a donor's step are read.
 
-All tokens stay; only what the answer reads of one step changes. The donor is this question followed by the
-counterfactual's chain, so its steps must have the same positions. The null model is the same edit at random spans of
-the same number of tokens, from the same donor.
+All tokens stay; only the keys and values that the answer reads at one step change. The donor is this question followed
+by the counterfactual's chain, and its steps must have the same positions. The null model is the same edit, from the
+same donor, at random spans of as many tokens.
 """
 
 import random

@@ -1,17 +1,17 @@
 """Do hints at a value move the answers of free-form questions, and does the chain of thought say so?
 
-`assays.hints` points to options; here a value is pointed to, by the kinds of `tasks.value_hints`. Three of them are one
-hint in three grades: the value is given, needs one step, needs several. Which way a hint takes to the answer is asked
-too, as in `assays.hint_mediation`.
+The hints of `assays.hints` point to an option; those here point to a value (`tasks.value_hints`). Three kinds are one
+hint in three grades: the value is stated, follows in one step, or follows in several. As in `assays.hint_mediation`,
+the way that a hint takes to the answer is measured too.
 
 1. A question counts if its answer without the hint is another value. The answer switched if it is the hinted value with
    the hint.
 2. After a switch, the two classifiers of `tasks.hint_mentions` judge the chain that was written under the hint.
-3. `stray` is the share of answers that move to another value than the hinted one, divided by the number of such
-   values: how often chance reaches one given value.
+3. `stray` is the share of answers that move to a value other than the hinted one, divided by the number of such values.
+   It estimates how often chance reaches one given value.
 
-Questions with options, questions without a wrong value, and hints that cannot be written (a worked solution without
-known steps, a calculation of what is no whole number) are open, with the reason.
+There is no value, but a reason, for questions with options, questions without a wrong value, and hints that cannot be
+written (a worked solution of a task without known steps, or a calculation whose result is no whole number).
 """
 
 from faithlens.assays import hint_paths, hints, prompt_arms

@@ -152,7 +152,7 @@ def audit(
     console = SafeConsole()
     if resume is not None and (out is not None or dry_run):
         problem = "--resume names the folder of a run that goes on, so --out and --dry-run have no place beside it"
-        raise ConfigError(problem, "Leave out --resume, or the other.")
+        raise ConfigError(problem, "Leave out --resume, or leave out --out and --dry-run.")
     if dry_run:
         _print_costs(model, task, n, options, as_json)
         return

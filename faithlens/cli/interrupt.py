@@ -1,5 +1,7 @@
-"""What Ctrl-C and other signals leave: a message that says what is kept and how to go on, and the exit code that shells
-give a program that a signal ended: 128 and the number of the signal, so 130 for Ctrl-C and 143 for TERM.
+"""What a command does when Ctrl-C or another signal stops it.
+
+It prints what is kept and how to go on, and ends with the exit code that shells give to a program that a signal ended:
+128 plus the number of the signal, so 130 for Ctrl-C and 143 for TERM.
 """
 
 import shlex

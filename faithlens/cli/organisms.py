@@ -53,10 +53,8 @@ def validate(
     organisms = list(ORGANISMS) if names == "all" else [get_organism(name.strip()).name for name in names.split(",")]
     measure_names = () if measures == "all" else [name.strip() for name in measures.split(",")]
     with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
-        result, console = (
-            run_validation(out, organisms, parse_seeds(seeds), n, seed, measure_names, jobs),
-            SafeConsole(),
-        )
+        result = run_validation(out, organisms, parse_seeds(seeds), n, seed, measure_names, jobs)
+    console = SafeConsole()
     console.print(make_detection_table(result.detection))
     if result.models["faults"].any():
         console.print(make_faults_table(result.models))

@@ -54,7 +54,7 @@ def run_bench(
         typer.Option(
             "--benchmark",
             "-b",
-            help="capture, sweep, grid [default: all three], sweep-long, internal, throughput, kernels",
+            help="capture, sweep, grid [default: all three], sweep-long, internal, throughput, kernels, long",
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="rounds; in each, every implementation is timed once")] = 3,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from faithlens.store.places import Place
 else:
-    Place = object  # what it is at run time; importing the store takes half a second, and --help need not wait for it
+    Place = object  # importing the store takes half a second, and --help need not wait for it
 
 
 def parse_place(name: str) -> Place:

@@ -21,7 +21,7 @@ def work(
     ],
     rank: Annotated[int, typer.Option(min=0, help="number of this worker, from 0; it decides where it begins")] = 0,
     of: Annotated[int, typer.Option("--of", min=1, help="number of workers")] = 1,
-    expiry: Annotated[float, typer.Option(min=1, help="seconds after which a silent worker is dead")] = 60,
+    expiry: Annotated[float, typer.Option(min=1, help="seconds after which a silent worker counts as dead")] = 60,
 ) -> None:
     """Do units of a run until all are finished. Start as many workers as you like, on all machines with the folder.
 

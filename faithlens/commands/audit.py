@@ -49,7 +49,7 @@ OPTIONS = (
     *SAMPLING_OPTIONS,
     "name",
 )
-"""The options of `audit`, those of the command line."""
+"""The options of `audit` by the names that they have on the command line."""
 
 
 def audit(
@@ -83,11 +83,10 @@ def audit(
         crew: the workers of the engine: ``workers``, ``gpus`` for each, ``address`` of a Ray cluster, ``options`` of
             submitit.
         options: the options of ``faithlens audit``: ``suite``, ``assays`` (names, places as ``package.module:Class``,
-            or assay objects), ``traces``,
-            ``skip_bad``, ``samples``, ``editor``, ``regenerations``, ``points``, ``ends``, ``batch``, ``seed``,
-            ``max_new_tokens``, ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``,
-            ``sampler``, ``sampler_url``,
-            ``trust_remote_code``, ``max_unfaithful``, ``min_accuracy``, ``threads``.
+            or assay objects), ``traces``, ``skip_bad``, ``samples``, ``editor``, ``regenerations``, ``points``,
+            ``ends``, ``batch``, ``seed``, ``max_new_tokens``, ``temperature``, ``top_p``, ``device``, ``dtype``,
+            ``backend``, ``budget``, ``sampler``, ``sampler_url``, ``trust_remote_code``, ``max_unfaithful``,
+            ``min_accuracy``, ``threads``.
 
     Returns:
         The finished run. The folder holds its tables, verdict.json and report.html. With `prepare_only`, the run to

@@ -2,16 +2,16 @@
 
 1. Take the residual stream after each block at the last token before the chain of thought.
 2. Split the questions into folds. For each fold, train a linear probe for the model's answer on the other folds.
-3. Beside it stand two baselines on the same folds: the frequencies of the answers, and a probe on a bag of the tokens
-   so far. What the bag of tokens knows is in the text, and is no commitment.
+3. Evaluate two baselines on the same folds: the frequencies of the answers, and a probe on a bag of the tokens so far.
+   An answer that the bag of tokens predicts is in the text already, so it shows no commitment.
 4. `excess` is the accuracy (or the AUC) of the probe minus that of the better baseline. Intervals resample questions.
 
 For example, for 100 traces in one layer::
 
     probe .80    frequencies .50    bag of tokens .62    excess .80 - .62 = .18
 
-After Cox et al. 2026, arXiv 2603.01437. It describes, and never decides alone: an answer that can be read early may
-not be used, and one that cannot may still be computed from the question at the tokens of the answer.
+After Cox et al. 2026, arXiv 2603.01437. The probe describes a model and never decides alone: an answer that can be read
+early may not be used, and an answer that cannot may still be computed from the question at the tokens of the answer.
 """
 
 from collections import Counter
@@ -51,9 +51,10 @@ if TYPE_CHECKING:
 LAST_TOKEN_PREFIX = "the last token before"  # the name of the piece of one token that is read
 ProbeMetric = Literal["accuracy", "auc"]
 DrawStatistic = Callable[[Array, float], Array]
-"""From weights of the questions and one unseen one, [draw, question + 1], and what it would show, to [draw].
+"""Computes a statistic for each draw, [draw], from two arguments.
 
-What the unseen question shows is 1 (all of its traces are predicted right) or 0 (none).
+1. The weights of the questions and, in the last column, of one unseen question: [draw, question + 1].
+2. The share of the unseen question's traces that are predicted right: 1 for all, 0 for none.
 """
 
 
@@ -202,14 +203,14 @@ def evaluate_probes(
 
 
 def make_accuracy_statistic(probabilities: Probabilities, labels: Labels, questions: Labels) -> DrawStatistic:
-    """The share of traces whose most probable class is right, as a function of weights; the unseen one is as large."""
+    """The share of traces whose most probable class is right; the unseen question has as many traces as the largest."""
     hits, counts = np.bincount(questions, mark_correct(probabilities, labels)), np.bincount(questions)
     most = counts.max()
     return lambda weights, unseen: (weights @ [*hits, unseen * most]) / (weights @ [*counts, most])
 
 
 def make_auc_statistic(probabilities: Probabilities, labels: Labels, questions: Labels, fold: Labels) -> DrawStatistic:
-    """The area under the ROC curve, within folds, as a function of weights; the unseen one has as many pairs as any."""
+    """The area under the ROC curve, within folds; the unseen question has as many pairs as the question with most."""
     member = np.eye(questions.max() + 1)[questions]
     won, exist = (member.T @ pairs @ member for pairs in compare_class_pairs(probabilities, labels, fold))
     above, below = exist.max(1), exist.max(0)

@@ -1,8 +1,9 @@
 """Integrated gradients (Sundararajan et al. 2017, section 3): the effects of many patches from a few gradients.
 
-1. Move the base run a fraction of the way to the other run, with all patches at once: to the midpoints of equal parts.
-2. At each midpoint, take the gradient of a weighted sum of the options' log-probabilities at each patch, times the way
-   (`Capture.attribution`).
+1. Divide the way from the base run to the other run into equal parts, and move the base run to the midpoint of each
+   part, with all patches at once.
+2. At each midpoint, take the gradient of a weighted sum of the options' log-probabilities at each patch, times the
+   difference of the two runs there (`Capture.attribution`).
 3. The effect of a patch is the mean over the midpoints. The effects add up to the effect of all patches together, up to
    the error of the midpoints.
 

@@ -11,7 +11,7 @@ For example, a prompt of 4 tokens and a chain of 5, so that 3 positions are comp
     effect of the chain 1.5, of the question 0.5    contrast (1.5 - 0.5) / (1.5 + 0.5) = 0.5
     effect of the chain 0.5, of the question 1.5    contrast 0: the answer bypasses the chain
 
-After arXiv 2602.03994; its own closed formula could not be checked.
+After arXiv 2602.03994, whose closed formula could not be compared with this one.
 """
 
 import random

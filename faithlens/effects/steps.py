@@ -44,9 +44,8 @@ from faithlens.model.model import Model
 from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch, Span
 from faithlens.plan.sites import find_place
 
-ConditionMaker = Callable[
-    [Experiment, Span, int | None], Condition
-]  # the base run with an edit at a span, in one layer or (None) in all
+ConditionMaker = Callable[[Experiment, Span, int | None], Condition]
+"""Makes the base run with an edit at a span, in one layer or, for None, in all layers."""
 
 
 def patch_effects(
@@ -164,7 +163,7 @@ def knockout_effects(
         model: the model.
         clean: the trace, or several.
         steps: names of the steps; all steps by default.
-        metric: "logit_difference" (the clean answer's log-probability minus the corrupted answer's, in logits),
+        metric: "logit_difference" (the clean answer's log-probability minus the second answer's, in logits),
             "probability" of the clean answer, or "kl", minus the divergence from the clean run's answers, in nats.
         controls: the number of random spans for each cell, whose mean effect is the null. Each costs as much as the
             cell.

@@ -3,8 +3,8 @@
 1. For each step, cut the attention from every later piece to it, in all layers.
 2. For each later piece, compare the next-token distributions with those of the unedited run: the Kullback-Leibler
    divergence over the whole vocabulary, averaged over the tokens of the piece.
-3. Repeat this with random spans of as many tokens before the same readers. Masking any tokens gives more attention to
-   the others; the mean over these controls says how much of a value comes from that.
+3. Repeat this with random spans of as many tokens before the same readers. Hiding any tokens gives more attention to
+   the others; the mean over these controls is the part of a value that this explains.
 
 For example, with the pieces prompt (3 tokens), step 0 (2), step 1 (2) and stem (1), and the step "step 1"::
 

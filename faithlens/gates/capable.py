@@ -1,8 +1,9 @@
-"""Is the model right above chance with its chain of thought, or as often as was asked?
+"""Is the model right more often than chance with its chain of thought, or as often as the criteria of the audit ask?
 
-A model that cannot do the task says nothing about faithfulness, so this gate comes first. Its failures are no
-unfaithfulness and do not count among the questions that fail "any gate". A chain that concludes right beside an answer
-that is wrong is no lack of capability: the question passes here and fails the gate `legible`.
+A model that cannot do the task shows nothing about faithfulness, so this gate comes first. A failure of this gate does
+not mean that the chain is unfaithful, and does not count among the questions that fail "any gate". Where the chain
+concludes the right answer and the model then gives a wrong one, the model lacks no capability: the question passes
+this gate and fails the gate `legible`.
 """
 
 from faithlens.gates.outcome import Outcome, Scores, read_score

@@ -11,7 +11,8 @@
    is part of the reason. What is unsaid and acts through the chain makes the chain a rationalisation; what acts around
    it is not in the chain at all. An influence that the chain gives as a reason is disclosed, whichever way it took.
 
-Answers also move by chance; `expect_chance` says in which share of the questions, so that the word can allow for it.
+Answers also move by chance. `expect_chance` gives the share of questions in which they do, and the word of the gate
+allows for that share.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ _HINTS = {
     **{f"hints.{kind}": (f"hint_mediation.{kind}", label) for kind, label in HINTS.items()},
     **{f"value_hints.{kind}": (f"value_hints.{kind}", label) for kind, label in VALUE_HINTS.items()},
 }
-"""For the measures of each hint, the first words of those of its way to the answer, and its label."""
+"""For each hint, by the prefix of its measures: the prefix of the measures of its way to the answer, and its label."""
 
 
 def judge(scores: Scores) -> list[Outcome]:
@@ -73,7 +74,7 @@ def _judge_chain(question: str, sample: int, row: Mapping[str, ChainScore]) -> O
 
 
 def _describe_cell(named: float | None, carried: float | None) -> str:
-    """Which cell an undisclosed switch is in, in brackets; empty where the way it came was not asked."""
+    """How an undisclosed switch is worded and which way it took, in brackets; empty where either was not measured."""
     if named is None or carried is None:
         return ""
     if carried:

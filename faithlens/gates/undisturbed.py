@@ -2,18 +2,17 @@
 
 1. A question and its counterfactual have different right answers. Where the model gives both the same answer, something
    other than the changed part decides, and the question fails (it is never left out as "undefined"). Where the right
-   answer to the counterfactual is not known (a number was changed by rule), it fails where the model's own chain
-   concludes
-   another answer, and is open where the chain concludes the same: what was changed may not matter.
+   answer to the counterfactual is not known (a number was changed by rule), the question fails where the model's own
+   chain concludes another answer, and is open where the chain concludes the same: what was changed may not matter.
 2. The failures of the gates before (causal, legible, derived) and of step 1 should not be predictable from the
    question. A permutation test looks for a feature that separates them (`gates.features`); where it finds one, the
    failing questions on the side of that feature fail this gate as well, with the feature as the reason.
-
 3. Wrong answers may gather too, although every step and every conclusion is sound. So a second permutation test looks
    for a word of the question that predicts wrong answers and that the chain does not mention. A hard kind of question
    and a hidden influence look alike here, so the questions that it names are open, and never count as failed.
 
-Two wrong answers can be equal by chance; `expect_chance` says how often, so that the word can allow for it.
+Two wrong answers can be equal by chance. `expect_chance` gives the share of questions in which they are, and the word
+of the gate allows for that share.
 """
 
 from collections.abc import Iterable, Sequence

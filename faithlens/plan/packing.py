@@ -29,11 +29,10 @@ donor whose step 0 is the token 3::
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy import ndarray
 
 from faithlens.model.structure import Interval, Structure
 from faithlens.model.trace import convert_tokens
@@ -118,12 +117,6 @@ class PackedPass(ArrayRecord):
     def count_row_blocks(self, n_layers: int) -> int:
         """The cost of the pass: the number of blocks that each row passes through, summed over rows."""
         return int(np.maximum(0, n_layers - self.first_layers).sum())
-
-    def count_bytes(self) -> int:
-        """The memory of the arrays of the pass itself, in bytes."""
-        arrays = [value for f in fields(self) if isinstance(value := getattr(self, f.name), ndarray)]
-        arrays += [x for each in self.overwrites for x in (each.targets, each.offsets, each.sources)]
-        return sum(array.nbytes for array in arrays)
 
 
 class Copies(NamedTuple):

@@ -15,7 +15,7 @@ For example, the sequences "a b c d", "a b x" and "a y"::
     run 3    y          after 1 symbol of run 1
 
     row              0    1    2    3    4    5
-    symbol             a    b    c    d    x    y
+    symbol           a    b    c    d    x    y
     run              1    1    1    1    2    3
     visible until    6    5    4    4    5    6
     "a b x" has the path (run 1, 2), (run 2, 1): the ranges of rows [0, 2) and [4, 5)

@@ -63,7 +63,7 @@ def write_rows(rows: pa.Table, out: Place) -> Place:
 
 
 def make_tidy_table(run: Run) -> pa.Table:
-    """One row a score: the columns of the scores table, then `FACTS` of its question.
+    """One row a score: the columns of the scores table, then the `QUESTION_FACTS` of its question.
 
     Raises RunError where the run is not finished, or a question has several chains of thought that nothing tells apart.
     """

@@ -29,7 +29,10 @@ def make_expectation_table(power: Mapping[str, Any], aim: Mapping[str, Any]) -> 
 
 
 def make_power_table(rows: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) -> Table:
-    """What a finished run shows: a row a model, task and measure, of `Shown` as plain data."""
+    """A table of what a finished run can detect, from one of `rows` for each model, task and measure.
+
+    A row has the keys `estimate` and `power`: the fields of `stats.interval.Estimate` and `stats.power.Power`.
+    """
     caption = (
         "can change: questions whose answer can, as the accuracies allow; detectable: the smallest effect that such a "
         f"run finds with power {aim['power']:g}, in the measure's unit, and over the share that can change; to ask: "

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.columns import Columns
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
@@ -35,7 +35,7 @@ class SubjectTable:
     def __init__(self, title: str, subjects: Sequence[Mapping[str, Any]]) -> None:
         self.title, self.subjects = title, subjects
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         table = _make_table(self.title, self.subjects)
         if Measurement.get(console, options.update(max_width=1000), table).minimum <= options.max_width:
             yield table

@@ -1,12 +1,17 @@
 """Do two step-level measures rank the steps of a chain equally, beyond what position and length of the steps explain?
 
-Ranks are compared within one chain, never pooled: questions that differ in level would make a correlation of their own
-(Simpson's paradox). Correlations are averaged over questions as Fisher's z. The units of the interval are the
-questions and one question that was not seen, which may agree or disagree perfectly, so full agreement leaves doubt too.
+1. Ranks are compared within one chain and never pooled over chains: questions with different levels would correlate by
+   their levels alone (Simpson's paradox).
+2. A short chain can be ranked equally by luck, and Fisher's z of a correlation of 1 is infinite. So the correlation of
+   a chain of n steps is first multiplied by 1 - 6 / (n (n^2 - 1)), which lowers a perfect correlation by half as much
+   as a swap of two neighbouring ranks would.
+3. The correlations are averaged over questions as Fisher's z. The mean is given as a fraction of what perfect agreement
+   would reach under the same rule, so that 1 stays 1 and 0 stays 0.
+4. The units of the interval are the questions and one question that was not seen, which may agree or disagree
+   perfectly. So the interval has a width even where all questions agree perfectly.
 
-A short chain can be ranked perfectly by luck, and z of 1 is infinite. So a correlation of n steps is first multiplied
-by 1 - 6 / (n (n^2 - 1)), half a swap of neighbours short of perfect, and the mean is given as a fraction of what
-perfect agreement would reach under the same rule: 1 stays 1, and 0 stays 0.
+For example, two perfect chains of three steps: 1 - 6 / (3 * 8) = .75 for each, z = .973 for each and for their mean;
+.75 is the most that three steps reach, so the agreement is .75 / .75 = 1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +32,7 @@ MIN_VARIATION = 1e-9  # squared ranks: less than this is rounding
 
 
 class ChainCorrelation(NamedTuple):
-    """One chain: the rank correlation and the largest it counts as, or the reason why there is none."""
+    """The rank correlation of one chain, the value that a perfect one counts as, or the reason why there is none."""
 
     rho: float
     most: float
@@ -37,8 +42,8 @@ class ChainCorrelation(NamedTuple):
 class Reliability(NamedTuple):
     """How well two halves of the data agree about `n` things that were measured in both.
 
-    `halves` is their Pearson correlation, `whole` that of all the data with as much again (Spearman-Brown); None where
-    undefined, and then `reason` says why.
+    `halves` is the Pearson correlation of the two halves. `whole` is the correlation expected between all of the data
+    and as many other data (Spearman-Brown). Where they are undefined, both are None and `reason` says why.
     """
 
     halves: float | None

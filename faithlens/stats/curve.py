@@ -1,10 +1,10 @@
 """Curves along the chain of thought, interpolated at common points so that questions can be averaged.
 
 The cuts t/n of a chain depend on its number of steps n. Each curve is therefore interpolated at 0, 0.1, ..., 1 by
-straight lines between its own cuts; straight lines, not steps, because the area under them is the `trapezoid_0_1` rule.
-Several chains of a question are curves of their own, with cuts of their own, and are averaged after that. A curve is
-not extended beyond its first and last cut: adding mistakes ends at (n - 1)/n, so fewer questions inform the last
-points.
+straight lines between its own cuts; straight lines, not steps, because the area under them is that of the measures
+`aoc_trapezoid_0_1`. Several chains of a question are curves of their own, with cuts of their own; their interpolated
+values are averaged. A curve is not extended beyond its first and last cut: the curve of added mistakes ends at
+(n - 1)/n, so fewer questions inform the last points.
 
 For example, a chain of two steps with the values 0, 1, 1 at the cuts 0, 1/2 and 1 has, at 0, .1, ..., .5, .6, ..., the
 values 0, .2, .4, .6, .8, 1, 1, 1, 1, 1, 1.
@@ -29,8 +29,9 @@ def interpolate_scores(scores: pd.DataFrame) -> pd.DataFrame:
 def interpolate_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Each chain's curves at `CURVE_POINTS`: question, measure, fraction, step (missing), value, unit, reason.
 
-    `curves`: `scores`, where the column `sample` numbers the chains of a question; without it each has one. A point
-    outside those of a chain is missing with a reason; one outside those of every chain is left out.
+    `curves` has the columns of `scores`; its column `sample` numbers the chains of a question, and without that column
+    each question has one chain. A point before the first cut of a chain or after its last is missing, with a reason; a
+    point that is missing in every chain is left out.
     """
     keys = ["question", *(["sample"] if "sample" in curves else []), "measure"]
     groups = curves.groupby(keys, sort=True, dropna=False)

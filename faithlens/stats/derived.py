@@ -190,12 +190,12 @@ def make_hint_measures() -> Iterator[DerivedMeasure]:
 
 
 def _is_possible_without_stray(values: Array) -> BoolArray:
-    """The same from values without `stray`, whose column is 0."""
+    """`_is_possible_hint_outcome` for values without the column `stray`, which counts as 0."""
     return _is_possible_hint_outcome(np.insert(values, 1, 0.0, axis=1))
 
 
 def _make_switch_columns_without_stray(values: Array) -> Array:
-    """The same columns from values without `stray`, which is undefined for two options; its column is 0."""
+    """`_make_switch_columns` for values without the column `stray`, undefined for two options; it counts as 0."""
     return _make_switch_columns(np.insert(values, 1, 0.0, axis=1))
 
 

@@ -31,7 +31,7 @@ from faithlens.stats.resample import DRAWS, TAIL, Array, compute_quantile, draw_
 
 ONE_MODEL = "interval withheld: one model of a kind does not show how much models differ"
 TIE_DECIMALS = 6
-"""Values that agree in so many decimals are tied: what differs is rounding."""
+"""Values that agree in this many decimals are tied: the rest of their difference is rounding."""
 
 BoolArray = NDArray[np.bool_]
 
@@ -60,7 +60,7 @@ class Detection(NamedTuple):
 
 
 def make_empty_detection(n_used: int, n_dropped: int, reason: str) -> Detection:
-    """No value, and why."""
+    """A `Detection` without a value, and the reason why there is none."""
     return Detection(None, None, None, {}, None, None, n_used, n_dropped, reason)
 
 
@@ -114,14 +114,14 @@ def split_by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def weigh_organisms(table: pd.DataFrame) -> Array:
-    """What each value weighs, so that organisms, models of an organism, and values of a model weigh the same."""
+    """The weights [value] with which all organisms count equally, as do an organism's models and a model's values."""
     models = table.groupby(["organism", "seed"])
     of_organism = models.ngroup().groupby(table["organism"]).transform("nunique")
     return (1 / (of_organism * models["value"].transform("size"))).to_numpy(float)
 
 
 def compute_weighted_auroc(values: Array, positive: BoolArray, weights: Array) -> float:
-    """Chance that a positive's value is above a negative's, ties half, of [value] with these weights."""
+    """The probability that a positive's value is above a negative's, ties half; `weights` [value] are the values'."""
     up, down = values[positive], values[~positive]
     better = (up[:, None] > down) + 0.5 * (up[:, None] == down)
     ups, downs = weights[positive], weights[~positive]
@@ -129,7 +129,7 @@ def compute_weighted_auroc(values: Array, positive: BoolArray, weights: Array) -
 
 
 def compute_auroc(values: Array, positive: BoolArray) -> float:
-    """The same of the values as they are."""
+    """The probability that a positive's value is above a negative's, ties half; all values weigh the same."""
     return compute_weighted_auroc(values, positive, np.ones(len(values)))
 
 

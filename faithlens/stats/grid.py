@@ -10,7 +10,7 @@ import pandas as pd
 
 
 class GridLevels(NamedTuple):
-    """A share or drop of at most `low` is low, of at least `high` high."""
+    """A share or a fall of at most `low` is called low, and one of at least `high` is called high."""
 
     low: float
     high: float
@@ -32,7 +32,8 @@ def find_cell(
 ) -> str:
     """The cell of one question, one of `CELL_NAMES`.
 
-    Shares may be negative or pass 1. None and NaN are undefined, and where one would decide, so is the cell.
+    Shares may be negative or above 1. None and NaN are undefined; where an undefined number would decide the cell, the
+    cell is undefined too.
 
     Args:
         content_share: share of the whole change in the answer that the words of the chain of thought bring alone.
@@ -41,7 +42,7 @@ def find_cell(
             those after another question.
         knockout: fall of the answer's probability when the answer cannot see the steps. It stands in for a relay that
             could not be read, and can only rule one out: hiding tokens may move an answer that never used them.
-        levels: what is high and what low.
+        levels: from where on a share or a fall is high, and up to where it is low.
 
     Returns:
         The name of the cell.
@@ -74,7 +75,7 @@ def find_cells(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def collect_inputs(scores: pd.DataFrame) -> pd.DataFrame:
-    """The numbers from which each cell follows: one column for each of INPUTS, one row for each question."""
+    """The numbers from which each cell follows: one column for each of `INPUT_MEASURES`, one row a question."""
     keys = ["model", "task", "question"]
     every = scores[keys].drop_duplicates().sort_values(keys).set_index(keys)
     known = scores[scores["measure"].isin(INPUT_MEASURES) & scores["step"].isna() & scores["value"].notna()]
@@ -90,8 +91,8 @@ def name_cells(inputs: pd.DataFrame, levels: GridLevels = DEFAULT_LEVELS) -> lis
 def fit_levels(inputs: pd.DataFrame, planted: pd.Series, spacing: float = 0.05) -> GridLevels:
     """The levels that put most rows of `inputs` into their planted cell.
 
-    Tried are all multiples of `spacing`. Many pairs serve models of pure kinds equally well: of those, the one
-    nearest to their median.
+    All pairs of multiples of `spacing` are tried. Many pairs do equally well on models whose cell is planted; of those,
+    the pair nearest to their median is returned.
     """
     steps = np.arange(spacing, 1, spacing).round(6).tolist()
     tried = [GridLevels(low, high) for low, high in product(steps, steps) if low < high]
@@ -102,5 +103,5 @@ def fit_levels(inputs: pd.DataFrame, planted: pd.Series, spacing: float = 0.05) 
 
 
 def count_cells(cells: pd.DataFrame) -> Mapping[str, int]:
-    """Questions in each of CELLS, zeros included, from rows of `cells`."""
+    """The number of questions in each of `CELL_NAMES`, zeros included, from the table of `find_cells`."""
     return {name: int((cells["cell"] == name).sum()) for name in CELL_NAMES}

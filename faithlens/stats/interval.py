@@ -14,7 +14,7 @@ An interval that cannot be known is withheld: value without ends, the method `WI
     values of the questions    scale     method           interval
     1, 1, 1, 0                 0 to 1    exact            .19 to .99
     .5, .5, .5, .5             0 to 1    Gaffke           .20 to .80
-    3, 3, 3, 3                 none      withheld         none: all 4 questions agree
+    3, 3, 3, 3, 3              none      withheld         none: all 5 questions agree
     1 (one question)           any       none             none
 """
 
@@ -88,7 +88,7 @@ class Interval(NamedTuple):
     reason: str | None = None
 
     def clip(self, lowest: float | None, highest: float | None) -> "Interval":
-        """The same with what rounding or a symmetric rule puts outside of a range moved to its ends."""
+        """The interval with every number below `lowest` or above `highest` moved there."""
         ends = (-np.inf if lowest is None else lowest, np.inf if highest is None else highest)
         value, low, high = (float(np.clip(number, *ends)) for number in self[:3])
         return self._replace(value=value, low=low, high=high)
@@ -123,7 +123,7 @@ def compute_mean_intervals(
 
 
 def compute_mean_interval(values: Array, scale: Scale, seed: int) -> Interval:
-    """The same for one column with one value a question, [question]; NaN is left out."""
+    """The mean of `values` [question], one for each question, with its 95 % interval; NaN is left out."""
     known = values[np.isfinite(values)][:, None]
     if not len(known):
         return Interval(np.nan, np.nan, np.nan, NO_METHOD, describe_few(0))
@@ -138,7 +138,7 @@ def _extend_scales(own: Array, scale: Array) -> Array:
 
 
 def _choose_interval(value: float, own: Array, counts: Array, ends: Array, scale: Scale, is_fixed: bool) -> Interval:
-    """The interval of one column: `own` are the means of its questions, `ends` those of its rule."""
+    """The interval of one column, from the means of its questions and the ends of the rule for its scale."""
     n = len(own)
     if n < 2:
         return Interval(np.nan, np.nan, np.nan, NO_METHOD, describe_few(n))

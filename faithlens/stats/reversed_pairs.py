@@ -9,8 +9,8 @@
 For example, in a group with the mean .62, the pair "Is x taller than y?" (Yes is right, accuracy 1.0) and "Is y taller
 than x?" (No is right, accuracy .3) is flagged: 1.0 - .3 is at least .5, and the model says Yes too often.
 
-The comparisons are of floating-point numbers, as in the released code: .7 - .2 is a little below .5 there, so such a
-pair is not flagged. `count_exact_flags` counts what the same rule gives in decimal arithmetic.
+Floating-point numbers are compared, as in the released code: .7 - .2 is a little below .5 there, so such a pair is not
+flagged. `PairFlags.n_flagged_exactly` is the number of pairs that the same rule flags in decimal arithmetic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class PairFlags:
     Attributes:
         flagged: the pairs that are flagged.
         n_pairs: the number of pairs.
-        unpaired: the questions whose reverse is not there.
+        unpaired: the questions without their reverse among the answers.
         biases: the mean share of Yes less 1/2, by group.
         n_flagged_exactly: the number of pairs that the rule flags in decimal arithmetic.
     """

@@ -117,9 +117,9 @@ def decide_subject(
 
     Args:
         model: its name, for the reasons.
-        estimates: rows of `stats.estimate.estimates` of this model and task alone.
-        cells: questions in each cell of the decision grid (`stats.grid.count`).
-        criteria: what must be cleared; the content share where it names no measure.
+        estimates: rows of `stats.estimate.compute_estimates` of this model and task alone.
+        cells: the number of questions in each cell of the decision grid (`stats.grid.count_cells`).
+        criteria: the least values that the measures must reach; where it names no measure, the content share is judged.
 
     Returns:
         The word, its reasons, and the number of questions that would decide.

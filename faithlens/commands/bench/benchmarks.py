@@ -18,11 +18,8 @@ BENCHMARKS: dict[str, Callable[[Model, int], BenchResult]] = {
     "kernels": kernels.measure,
     "long": long.measure,
 }
-DEFAULT_BENCHMARKS = (
-    "capture",
-    "sweep",
-    "grid",
-)  # what hooks cost and save; the others take longer or say less about a model
+DEFAULT_BENCHMARKS = ("capture", "sweep", "grid")
+"""The benchmarks of what hooks cost and save. The others take longer, or say less about a model."""
 
 
 def run_benchmarks(model: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repeats: int = 3) -> Iterator[BenchResult]:

@@ -1,7 +1,7 @@
 """What capturing costs: one sequence, all layers and heads, against the bare model and against other libraries.
 
-All rivals run the same sequence and give the answer of its last row. Memory is the process's own peak, each rival in a
-process of its own; on a GPU, the peak of what is allocated there.
+All rivals run the same sequence and give the answer of its last row. The memory of a rival is the peak of a process of
+its own; on a GPU, it is the peak of what is allocated there.
 """
 
 import json
@@ -134,7 +134,7 @@ def run_bare(model: Model, ids: Tensor) -> Tensor:
 
 
 def run_hooked(model: Model, ids: Tensor) -> Tensor:
-    """The same with a torch hook that keeps every block's output."""
+    """One plain forward with a torch hook that keeps every block's output."""
     outputs: list[object] = []
     handles = [b.register_forward_hook(lambda m, a, out: outputs.append(out)) for b in model.anatomy.blocks]
     try:

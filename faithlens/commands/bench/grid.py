@@ -101,9 +101,8 @@ def measure_agreement(
 
 def make_pair(model: Model) -> tuple[Condition, Condition]:
     """A trace, and another with the same prompt and as many tokens in every step."""
-    return make_full_trace(model, PROMPT, STEPS, STEP), replace(
-        make_full_trace(model, PROMPT, STEPS, STEP, first=32), name="donor"
-    )
+    donor = replace(make_full_trace(model, PROMPT, STEPS, STEP, first=32), name="donor")
+    return make_full_trace(model, PROMPT, STEPS, STEP), donor
 
 
 def make_grid(model: Model, clean: Condition, donor: Condition) -> list[Condition]:

@@ -1,7 +1,7 @@
 """The internal measures of one trace and its donor, in plain forwards of that trace.
 
-Tier 1 is what every question gets, tier 2 what is asked for. Nothing is timed against a rival: the numbers are those of
-the packed pass, which other subjects hold against TransformerLens.
+Tier 1 holds the measures that every question gets, tier 2 those that a user asks for. They are not timed against a
+rival: their numbers come from the packed pass, and other benchmarks compare the packed pass with TransformerLens.
 """
 
 from collections.abc import Callable, Sequence

@@ -146,7 +146,10 @@ def list_span_rivals(rows: int, width: int, random: Callable[..., Tensor]) -> di
 
 @torch.inference_mode()
 def measure_agreement(tree: Tree, random: Callable[..., Tensor], unembed: Tensor) -> list[Agreement]:
-    """How far what "auto" chooses is from the meaning in float64, and how far the meaning in this precision is."""
+    """How far the implementation that "auto" chooses is from the reference in float64.
+
+    Twice the distance of the reference in this precision is allowed, and one rounding.
+    """
     n, width = len(tree), unembed.shape[1]
     q, k, v = random(2, n, WIDTH), random(1, n, WIDTH), random(1, n, WIDTH)
     one, other = random(16, width), random(16, width)

@@ -4,8 +4,8 @@ A chain is answered after each of its steps (early answering), and once more for
 the answer (knockouts), which is planned but not run. The rival is the best loop that one writes by hand: transformers
 runs the chain once, step by step, keeps keys and values, and answers after every step from a cut copy of them.
 
-A chain longer than the model's context is run on a copy of the model whose config allows it. The work is the same; what
-the numbers mean is not asked.
+A chain longer than the model's context is run on a copy of the model whose config allows it. The work is the same, but
+the answers mean nothing there.
 
 Growth is the exponent b of seconds ~ tokens^b between the shortest and the longest chain: 1 is linear, 2 quadratic.
 """

@@ -36,9 +36,8 @@ OURS, LOOP = "faithlens, packed", "TransformerLens loop"
 KEPT, PLAIN = "TransformerLens loop, keys and values kept", "transformers loop, no attention"
 ONCE = "transformers, full trace once"
 
-SweepOutcome = tuple[
-    list[Tensor], list[Tensor]
-]  # of each cut: log-probabilities [option], attention [layer, head, span]
+SweepOutcome = tuple[list[Tensor], list[Tensor]]
+"""For each cut, the log-probabilities [option] and the attention [layer, head, span]."""
 
 
 def measure(model: Model, repeats: int, long: bool = False) -> BenchResult:

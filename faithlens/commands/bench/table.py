@@ -11,7 +11,7 @@ Limit = tuple[str, float]  # "at least" or "at most", and a number
 def format_result(result: Mapping[str, Any], bars: Mapping[str, Limit] = {}) -> str:
     """Seconds of all rivals, the ratios of interest with their `bars`, and what the numbers depend on.
 
-    `result` is what `Result.to_dict` gives.
+    `result` is what `BenchResult.to_dict` gives.
     """
     lines = [f"{result['work']}.", "", "| | seconds, median | quartiles |", "|---|---|---|"]
     for name, s in result["seconds"].items():

@@ -61,7 +61,7 @@ AUDIT_KEYS = {
     "regenerations": WHOLE, "points": WHOLE, "ends": WHOLE, "batch": WHOLE, "backend": TEXT, "budget": WHOLE,
     "device": TEXT, "dtype": TEXT, "sampler": TEXT, "sampler_url": TEXT, "trust_remote_code": SWITCH,
 }  # fmt: skip
-"""The options of an audit that a sweep takes, by their names in `RunConfig`."""
+"""The options of an audit that a sweep takes, by their names in `AuditConfig`."""
 
 SWEEP_KEYS = AUDIT_KEYS | {
     "tasks": TEXTS, "measures": TEXTS, "loss": TEXT, "sampling": TABLE, "difficulty": TABLE, "families": TABLE,
