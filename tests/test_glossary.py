@@ -35,5 +35,7 @@ def test_names_that_a_user_meets_are_there() -> None:
         "traces": "trace",
         "answers": "answer option",
         "drafts": "draft",
+        "hinted_chains": "hinted chain",
+        "judgements": "judgement",
     }
     assert {singular[table] for table in SCHEMAS} <= set(TERMS)

@@ -17,12 +17,14 @@ option (the paper parses it from the text).
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 from faithlens.assays import prompt_arms
 from faithlens.assays.assay import Records, Setting, TextRequest
 from faithlens.assays.prompt_arms import (
     HintPair,
     PromptArm,
+    list_pairs,
     make_arm,
     make_own_prompt,
     read_answer,
@@ -66,6 +68,13 @@ def make_pair(setting: Setting, case: Case, kind: str, strategy: Strategy) -> Hi
     biased, plain = prepend_right_first_examples(prompt, examples), prepend_examples(prompt, examples)
     arms = make_arm(setting, "always_a", biased, strategy), make_arm(setting, "few_shot", plain, strategy)
     return HintPair(kind, question.candidates[0], *arms)
+
+
+def list_hint_pairs(setting: Setting, case: Case) -> Iterator[HintPair]:
+    """The biased prompts that the question takes and that point to a wrong option, each with its counterpart."""
+    for pair in list_pairs(setting, case, BIASES, partial(make_pair, strategy="cot")):
+        if pair.label != case.question.answer:
+            yield pair
 
 
 def make_arms(setting: Setting, case: Case) -> Iterator[PromptArm]:

@@ -80,9 +80,14 @@ def list_kinds(task: Task) -> tuple[str, ...]:
     return task.hint_kinds if isinstance(task, HintingTask) else tuple(PAPER_HINTS)
 
 
+def list_hint_pairs(setting: Setting, case: Case) -> Iterator[HintPair]:
+    """The prompts with hints that the question takes, each with its counterpart."""
+    return list_pairs(setting, case, list_kinds(setting.task), make_pair)
+
+
 def make_arms(setting: Setting, case: Case) -> Iterator[PromptArm]:
     """All prompts that can be made for the question."""
-    for pair in list_pairs(setting, case, list_kinds(setting.task), make_pair):
+    for pair in list_hint_pairs(setting, case):
         yield from pair.arms
 
 

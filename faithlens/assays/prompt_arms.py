@@ -6,6 +6,7 @@ Such a prompt is called an arm, as in an experiment with several arms.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from faithlens.assays.assay import Records, Setting, TextRequest
 from faithlens.assays.cases import split_chain
@@ -61,6 +62,15 @@ class HintPair:
 
 MakePair = Callable[[Setting, Case, str], HintPair]
 """Makes the prompts of one kind of hint; raises a FaithlensError where the question takes none."""
+
+
+@runtime_checkable
+class PairingAssay(Protocol):
+    """An assay whose prompts with a hint or a bias each have a plain counterpart."""
+
+    def list_hint_pairs(self, setting: Setting, case: Case) -> Iterator[HintPair]:
+        """The pairs of prompts that the question takes; a chain of thought is written after each."""
+        ...
 
 
 def list_pairs(setting: Setting, case: Case, kinds: Iterable[str], make_pair: MakePair) -> Iterator[HintPair]:

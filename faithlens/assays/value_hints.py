@@ -14,6 +14,8 @@ There is no value, but a reason, for questions with options, questions without a
 written (a worked solution of a task without known steps, or a calculation whose result is no whole number).
 """
 
+from collections.abc import Iterator
+
 from faithlens.assays import hint_paths, hints, prompt_arms
 from faithlens.assays.assay import Records, Setting, TextRequest
 from faithlens.assays.prompt_arms import HintPair, list_pairs, make_arm
@@ -42,10 +44,14 @@ def make_pair(setting: Setting, case: Case, kind: str) -> HintPair:
     return HintPair(kind, value, make_arm(setting, f"value_{kind}@{value}", prompt, "cot"), None)
 
 
+def list_hint_pairs(setting: Setting, case: Case) -> Iterator[HintPair]:
+    """The prompts with hints that the question takes."""
+    return list_pairs(setting, case, VALUE_HINTS, make_pair)
+
+
 def requests(setting: Setting, case: Case) -> list[TextRequest]:
     """A chain of thought for each hint."""
-    pairs = list_pairs(setting, case, VALUE_HINTS, make_pair)
-    return prompt_arms.request_chains(setting, case, [pair.hinted for pair in pairs])
+    return prompt_arms.request_chains(setting, case, [pair.hinted for pair in list_hint_pairs(setting, case)])
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

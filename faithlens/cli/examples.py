@@ -25,6 +25,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "work": ("faithlens work my-run --rank 0 --of 8",),
     "conclude": ("faithlens conclude my-run",),
+    "judge": (
+        "faithlens judge my-run --reader words --reader http://localhost:8000/v1#Qwen/Qwen3-8B --dry-run",
+        "faithlens judge my-run --reader https://api.example.com/v1#NAME --reader ./my-judge",
+    ),
     "sweep": ("faithlens sweep plan.toml --out my-sweep", "faithlens sweep --resume my-sweep"),
     "view": ("faithlens view my-run", "faithlens view my-run another-run --file page.html"),
     "decide": ("faithlens decide my-run --max-unfaithful 0.1 --min-accuracy 0.8 --json",),

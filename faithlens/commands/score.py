@@ -7,11 +7,13 @@ and the reason says so. The manifest says which units were cut (`retried`).
 import json
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from faithlens.assays import battery
 from faithlens.assays.battery import CaseResult
 from faithlens.assays.cases import Chain
+from faithlens.assays.prompt_arms import PairingAssay, read_answer, read_chain, read_plain_answer, read_plain_chain
 from faithlens.commands.prepare import PreparedSubject, collect_chains
 from faithlens.commands.progress import ProgressLine
 from faithlens.config import AuditConfig
@@ -115,6 +117,7 @@ def score_batch(
         "scores": rows,
         "answers": [{**who, **row} for r in results for row in make_answer_rows(r)],
         "edits": [{**who, **row} for r in results for row in make_edit_rows(r)],
+        "hinted_chains": [{**who, **row} for r in results for row in make_hinted_rows(ready, r)],
         "drafts": [{**who, **row} for row in make_draft_rows(setting.model, chains, results)],
         "traces": [{**who, **make_trace_row(r)} for r in results],
     }
@@ -196,6 +199,33 @@ def make_edit_rows(result: CaseResult) -> Iterator[dict]:
     """A row for every edit of the words of a step."""
     for edit in result.edits:
         yield {"question": result.case.question.id, "sample": result.case.sample, **asdict(edit)}
+
+
+def make_hinted_rows(ready: PreparedSubject, result: CaseResult) -> Iterator[dict]:
+    """A row for every prompt with a hint or a bias that was answered after a chain, and whose counterpart was too."""
+    setting, case = ready.setting, result.case
+    at = {"question": case.question.id, "sample": case.sample}
+    pairs = [
+        pair
+        for assay in ready.assays.values()
+        if isinstance(assay, PairingAssay)
+        for pair in assay.list_hint_pairs(setting, case)
+    ]
+    for pair in pairs:
+        with suppress(FaithlensError):  # an arm without a chain or an answer has no scores either, which say why
+            hinted = read_answer(setting, case, pair.hinted, result.records)
+            plain = read_plain_answer(setting, case, pair, result.records)
+            yield {
+                **at,
+                "condition": pair.hinted.name,
+                "kind": pair.kind,
+                "label": pair.label,
+                "prompt": setting.model.decode(pair.hinted.prompt.ids),
+                "cot": read_chain(setting, case, pair.hinted).cot,
+                "answer": case.candidates[hinted],
+                "plain_cot": read_plain_chain(setting, case, pair).cot,
+                "plain_answer": case.candidates[plain],
+            }
 
 
 def make_draft_rows(model: Model, chains: Sequence[Chain], results: Sequence[CaseResult]) -> Iterator[dict]:

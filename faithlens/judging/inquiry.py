@@ -97,6 +97,10 @@ class ChainReader(Protocol):
         """
         ...
 
+    def identify(self, inquiry: Inquiry) -> str:
+        """A digest of all that decides what the reader is asked: what was judged once under it is not judged again."""
+        ...
+
     def estimate(self, inquiries: Sequence[Inquiry]) -> Cost:
         """What reading each chain once takes."""
         ...

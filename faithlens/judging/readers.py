@@ -4,10 +4,12 @@ Both kinds of models are those that also write edits (`interventions.editor`). T
 repeats differ in their seed alone, so that a server which does not give the same reply twice is noticed.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +19,9 @@ from faithlens.execution.sample import Sampling
 from faithlens.interventions.editor import EDITORS, Editor, ModelEditor, load_editor
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry, Judgement
 from faithlens.judging.requests import REQUESTS, parse_reply, write_request
+from faithlens.model.digest import hash_loaded_model
 from faithlens.model.load import list_short_names
+from faithlens.model.model import Model
 from faithlens.tasks.hint_mentions import classify_saying
 from faithlens.tasks.seeds import derive_seed
 
@@ -38,6 +42,10 @@ class WordReader:
     def read(self, inquiries: Sequence[Inquiry], repeat: int) -> list[Judgement | Failure]:
         """What the words say; never open."""
         return [Judgement(classify_saying(each.kind, each.chain, each.label)) for each in inquiries]
+
+    def identify(self, inquiry: Inquiry) -> str:
+        """A digest of the chain and its hint."""
+        return _hash(inquiry.asks, inquiry.kind, inquiry.label, inquiry.chain)
 
     def estimate(self, inquiries: Sequence[Inquiry]) -> Cost:
         """No requests."""
@@ -82,6 +90,11 @@ class JudgeModel:
             for inquiry, reply in zip(inquiries, replies, strict=True)
         ]
 
+    def identify(self, inquiry: Inquiry) -> str:
+        """A digest of the request, and of the weights where they are known."""
+        weights = _hash_weights(self.writer.model) if isinstance(self.writer, ModelEditor) else ""
+        return _hash(write_request(inquiry), str(self.max_new_tokens), weights)
+
     def estimate(self, inquiries: Sequence[Inquiry]) -> Cost:
         """The tokens by a model's own tokenizer, or about, by the length of the texts."""
         requests = [write_request(each) for each in inquiries]
@@ -95,6 +108,15 @@ class JudgeModel:
         """Its name, how it is asked, and the words of the requests."""
         settings = {"temperature": 0.0, "repeats": self.repeats, "max_new_tokens": self.max_new_tokens}
         return {"reader": self.name, **settings, "requests": dict(REQUESTS)}
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+@cache
+def _hash_weights(model: Model) -> str:
+    return hash_loaded_model(model)
 
 
 def load_readers(

@@ -9,6 +9,7 @@ which is what is estimated here.
 
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,19 +19,20 @@ from faithlens.measures.catalogue import get_measure
 from faithlens.stats.curve import interpolate_scores
 from faithlens.stats.derived import compute_derived
 from faithlens.stats.interval import Estimate, Interval, compute_mean_intervals, to_optional
-from faithlens.stats.reader import allow_for_reader, get_reader
+from faithlens.stats.reader import JudgedErrors, allow_for_reader, get_reader
 from faithlens.stats.resample import Array
 
 ESTIMATE_COLUMNS = [field.name for field in fields(Estimate)]
 COLUMN_TYPES = {"fraction": "float64", "step": "Int64", "value": "float64", "low": "float64", "high": "float64"}
 
 
-def compute_estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
+def compute_estimates(scores: pd.DataFrame, seed: int, judged: JudgedErrors = MappingProxyType({})) -> pd.DataFrame:
     """One `Estimate` for each row: every (model, task, measure), curve point and step, and every derived measure.
 
     Args:
         scores: columns model, task, question, measure, fraction, step, value, unit, reason (see `store.SCHEMAS`).
         seed: the seed of the resampling.
+        judged: the errors of the readers of this run (`faithlens judge`).
 
     Returns:
         The table of estimates, with columns as in `run.estimates`.
@@ -38,8 +40,11 @@ def compute_estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = [
         asdict(estimate)
         for (model, task), part in scores.groupby(["model", "task"], sort=True)
-        for make in (_estimate_means, compute_derived)
-        for estimate in make(str(model), str(task), part, seed)
+        for estimates in (
+            _estimate_means(str(model), str(task), part, seed, judged),
+            compute_derived(str(model), str(task), part, seed),
+        )
+        for estimate in estimates
     ]
     return pd.DataFrame(rows, columns=ESTIMATE_COLUMNS).astype(COLUMN_TYPES)
 
@@ -54,7 +59,7 @@ def select_scalars(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["measure"].isin(names)]
 
 
-def _estimate_means(model: str, task: str, scores: pd.DataFrame, seed: int) -> Iterator[Estimate]:
+def _estimate_means(model: str, task: str, scores: pd.DataFrame, seed: int, judged: JudgedErrors) -> Iterator[Estimate]:
     """One estimate for each column of the question table: a measure, at a point or step where it has one."""
     frame = interpolate_scores(scores)
     columns = frame.groupby(["measure", "fraction", "step"], dropna=False, sort=True)
@@ -67,7 +72,7 @@ def _estimate_means(model: str, task: str, scores: pd.DataFrame, seed: int) -> I
     ]
     intervals = compute_mean_intervals(sums, counts, seed, [measure.scale for measure in measures], is_fixed)
     for rows, measure, interval in zip(parts, measures, intervals, strict=True):
-        errors = get_reader(measure.name)
+        errors = get_reader(measure.name, judged)
         known = allow_for_reader(interval, errors) if errors and not np.isnan(interval.low) else interval
         yield _make_estimate(model, task, rows, known.clip(*measure.range), seed)
 

@@ -20,11 +20,13 @@ For example, a classifier that missed 2 of 40 mentions, so that s is .83 to .99,
     0 of 30      0 to .12          0 to .14
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
-from faithlens.stats.interval import Interval
+from faithlens.stats.interval import WITHHELD, Interval
 from faithlens.stats.resample import compute_exact_interval
 from faithlens.tasks.kinds import CLASSIFIERS
 
@@ -48,6 +50,11 @@ class ReaderErrors:
         return compute_exact_interval(n - missed, n)
 
     @property
+    def is_informative(self) -> bool:
+        """Whether it surely sees more where there is something to see: else what it counts says nothing."""
+        return self.sensitivity[0] > self.false_alarms[1]
+
+    @property
     def false_alarms(self) -> tuple[float, float]:
         """The least and the most, by the 95 % interval, that it may see one in other chains."""
         return 0.0, compute_exact_interval(*self.invented)[1]
@@ -60,12 +67,22 @@ READERS: dict[str, ReaderErrors] = {
 """The errors of `tasks.hint_mentions` on the held-out half of `tests/tasks/prose_hints.py`, by classifier."""
 
 
-def get_reader(measure: str) -> ReaderErrors | None:
-    """The errors of the classifier whose findings a measure of hints counts; None for other measures.
+JudgedErrors = Mapping[str, ReaderErrors]
+"""The errors of the readers of one run together, by the last word of the measures `judged.*`."""
+
+
+def get_reader(measure: str, judged: JudgedErrors = MappingProxyType({})) -> ReaderErrors | None:
+    """The errors of the reader whose findings a measure of hints counts; None for other measures.
 
     A range over classifiers describes the classifiers themselves and is not corrected.
+
+    Args:
+        measure: the name of the measure.
+        judged: the errors of the run's own readers.
     """
     _, _, name = measure.rpartition(".")
+    if measure.startswith("judged."):
+        return judged.get(name)
     verb, _, classifier = name.rpartition("_")
     is_read = measure.startswith("hints.") and verb in ("revealed", "all", "normalised") and classifier in CLASSIFIERS
     return READERS[classifier] if is_read else None
@@ -79,11 +96,33 @@ def correct_share(low: float, high: float, errors: ReaderErrors) -> tuple[float,
     return float(np.clip(lowest, 0.0, 1.0)), float(np.clip(highest, 0.0, 1.0))
 
 
+def correct_value(counted: float, errors: ReaderErrors) -> float | None:
+    """The true share behind a counted one, by the errors as they were counted; None where they say nothing."""
+    (missed, n_present), (invented, n_absent) = errors.missed, errors.invented
+    if not n_present or not n_absent or not errors.is_informative:
+        return None
+    seen, false = 1 - missed / n_present, invented / n_absent
+    return float(np.clip((counted - false) / (seen - false), 0.0, 1.0))
+
+
+def explain_uninformative(errors: ReaderErrors) -> str:
+    """Why a share that was counted with such errors is open."""
+    seen, false = errors.sensitivity[0], errors.false_alarms[1]
+    (missed, n_present), (invented, n_absent) = errors.missed, errors.invented
+    return (
+        f"open: the reader found {n_present - missed} of {n_present} planted sayings and saw {invented} in {n_absent}"
+        f" chains without one, so it may find as few as {seen:.2f} and see as many as {false:.2f}"
+    )
+
+
 def allow_for_reader(interval: Interval, errors: ReaderErrors, divisor: float = 1.0) -> Interval:
     """An interval widened by the classifier's errors, and never narrowed; the value stays what was counted.
 
-    `divisor` is what a share was divided by to give the interval.
+    Where the reader may see no more in chains with a saying than in others, the interval is withheld. `divisor` is what
+    a share was divided by to give the interval.
     """
+    if not errors.is_informative:
+        return Interval(interval.value, np.nan, np.nan, WITHHELD, explain_uninformative(errors))
     shares = correct_share(interval.low * divisor, interval.high * divisor, errors)
     low, high = (share / divisor for share in shares)
     method = f"{interval.method}; reader's errors"

@@ -188,6 +188,19 @@ class Run(RunFolder):
         return self.read("drafts")
 
     @property
+    def hinted_chains(self) -> pd.DataFrame:
+        """Every chain that was written under a hint or a biased prompt, beside the one written without it.
+
+        Raises RunError if there is none yet.
+        """
+        return self.read("hinted_chains")
+
+    @property
+    def judgements(self) -> pd.DataFrame:
+        """What each reader says of each chain (`faithlens judge`). Raises RunError if there is none yet."""
+        return self.read("judgements")
+
+    @property
     def answers(self) -> pd.DataFrame:
         """The log-probability of every answer option under every condition. Raises RunError if there is none yet."""
         return self.read("answers")

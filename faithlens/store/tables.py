@@ -40,6 +40,15 @@ SCHEMAS: dict[str, pa.Schema] = {
         | {"text": TEXT, "finish": TEXT, "seed": INT},
         {"logprobs": REALS, "unusable_reason": TEXT},
     ),
+    "hinted_chains": _make_schema(
+        {"model": TEXT, "task": TEXT, "question": TEXT, "sample": INT, "condition": TEXT, "kind": TEXT, "label": TEXT}
+        | {"prompt": TEXT, "cot": TEXT, "answer": TEXT, "plain_cot": TEXT, "plain_answer": TEXT},
+        {},
+    ),
+    "judgements": _make_schema(
+        {"reader": TEXT, "repeat": INT, "asks": TEXT, "digest": TEXT, "kind": TEXT, "label": TEXT, "reply": TEXT},
+        {"judged": TEXT, "reason": TEXT},
+    ),
     "scores": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "measure": TEXT, "unit": TEXT},
         {"sample": INT, "step": INT, "fraction": REAL, "value": REAL, "reason": TEXT, "weight": REAL},
@@ -62,6 +71,8 @@ ORDER: dict[str, list[str]] = {
     "answers": ["model", "task", "question", "sample", "condition"],
     "edits": ["model", "task", "question", "sample", "kind", "condition", "step"],
     "drafts": ["model", "task", "question", "sample", "name"],
+    "hinted_chains": ["model", "task", "question", "sample", "condition"],
+    "judgements": ["reader", "asks", "digest", "repeat"],
     "scores": ["model", "task", "question", "sample", "measure", "condition", "step", "fraction"],
     "estimates": ["model", "task", "measure", "fraction", "step"],
 }

@@ -12,6 +12,7 @@ from faithlens.commands.audit import run_audit
 from faithlens.commands.identity import check_sampler
 from faithlens.commands.prepare import estimate_audit, make_model_loader, prepare_subject, summarise_costs
 from faithlens.commands.score import score_batch
+from faithlens.commands.work.units import BATCH_TABLES
 from faithlens.config import AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, RunError
 from faithlens.execution.sample import Sampling, sample
@@ -23,7 +24,7 @@ from faithlens.tasks.transcripts import TranscriptTask
 from tests.conftest import call_unchecked
 
 O5 = (Subject("O5", "running-sum"),)
-TABLES = {f"{name}.parquet" for name in ("traces", "answers", "edits", "drafts", "scores", "estimates")}
+TABLES = {f"{name}.parquet" for name in (*BATCH_TABLES, "estimates")}
 FILES = TABLES | {"manifest.json", "verdict.json"}
 
 

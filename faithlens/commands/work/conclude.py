@@ -6,7 +6,8 @@ from faithlens.config import AuditConfig
 from faithlens.errors import RunError
 from faithlens.report.page import write_page
 from faithlens.stats.estimate import compute_estimates
-from faithlens.store import Run
+from faithlens.stats.reader import ReaderErrors
+from faithlens.store import READERS_NAME, Run
 
 MOST_NAMED = 10  # units in one error
 
@@ -22,7 +23,7 @@ def conclude(run: Run) -> Run:
     run.merge_records()
     run.clean_units()
     scores = run.read("scores")
-    table = compute_estimates(scores, config.seed)
+    table = compute_estimates(scores, config.seed, read_judged_errors(run))
     run.finish({"estimates": table})
     facts = run.get_facts("subjects")
     who = [(subject.model, subject.task, facts[subject.key].get("truth")) for subject in config.subjects]
@@ -30,6 +31,14 @@ def conclude(run: Run) -> Run:
     run.write_json("verdict.json", {"subjects": list(judge_subjects(tables, who, config.criteria))})
     write_page(run)
     return run
+
+
+def read_judged_errors(run: Run) -> dict[str, ReaderErrors]:
+    """The errors of the run's readers together, where `faithlens judge` has read its chains."""
+    if READERS_NAME not in run.files:
+        return {}
+    errors = run.read_json(READERS_NAME)["errors"]
+    return {name: ReaderErrors(tuple(each["missed"]), tuple(each["invented"])) for name, each in errors.items()}
 
 
 def refuse_unfinished(run: Run) -> None:

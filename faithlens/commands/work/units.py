@@ -16,7 +16,7 @@ from faithlens.commands.prepare import NO_OBJECTS, GivenObjects, cut_questions, 
 from faithlens.config import AuditConfig, Subject
 from faithlens.store import UnitList
 
-BATCH_TABLES = ("scores", "answers", "edits", "drafts", "traces")
+BATCH_TABLES = ("scores", "answers", "edits", "drafts", "hinted_chains", "traces")
 """The tables of which every unit has a part."""
 _OTHER_OPTIONS = {"subjects", "n", "batch", "suite", "assays", "max_unfaithful", "min_accuracy"}
 

@@ -84,6 +84,7 @@ HEADINGS: tuple[str, ...] = (
     "Hints",
     "Hints at a value",
     "Paths of a hint",
+    "Hints as readers judge them",
     "Strategies",
 )
 """The headings of the report's table of behavioural tests, in its order."""

@@ -13,6 +13,7 @@ from faithlens.measures.catalogue.behaviour import behaviour
 from faithlens.measures.catalogue.bounds import bounds_of
 from faithlens.measures.catalogue.hint_paths import hint_paths
 from faithlens.measures.catalogue.internals import internals
+from faithlens.measures.catalogue.judged import list_judged
 from faithlens.measures.catalogue.measure import ASSAYS, SUITES, Askable, Level, Measure, Place, Shape
 from faithlens.measures.catalogue.prompts import prompts
 
@@ -156,7 +157,7 @@ def _check(what: str, value: str | None, known: Iterable[str]) -> None:
 
 def _build() -> Iterator[Measure]:
     """The whole catalogue; the bounds follow from the measures that accuracy bounds."""
-    scored = [*behaviour(), *answers(), *prompts(), *hint_paths(), *internals(), *strategies()]
+    scored = [*behaviour(), *answers(), *prompts(), *hint_paths(), *list_judged(), *internals(), *strategies()]
     yield from scored
     for measure in scored:
         if measure.is_change:

@@ -13,7 +13,7 @@ from faithlens.commands.identity import make_audit_manifest
 from faithlens.commands.progress import show_progress
 from faithlens.commands.work.ledger import Ledger
 from faithlens.commands.work.run import conclude_run, open_worker, prepare_run, work_on_run
-from faithlens.commands.work.units import list_audit_units, order_units
+from faithlens.commands.work.units import BATCH_TABLES, list_audit_units, order_units
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, ModelError, RunError
 from faithlens.execution.samplers import own as samplers
@@ -174,7 +174,7 @@ def test_shares_are_stretches_and_cover_everything() -> None:
 
 def test_a_ledger_notices_what_others_finish_and_what_is_merged(tmp_path: Path) -> None:
     path = prepare(tmp_path / "run")
-    run, rows = Run(path), {table: [] for table in ("scores", "answers", "edits", "drafts", "traces")}
+    run, rows = Run(path), {table: [] for table in BATCH_TABLES}
     ledger = Ledger(run)
     units = run.read_unit_list().units
     assert ledger.list_unfinished() == UNITS

@@ -1,0 +1,81 @@
+"""What `judge` says on the terminal: what the readers will be asked, their errors, what they find, how they agree."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from faithlens.stats.number import format_ends, format_number
+
+FINDING_WORDS = {"said": "said as a reason", "named": "named at all"}
+
+
+def format_plans(costs: Mapping[str, Mapping[str, int]]) -> RenderableType:
+    """What each reader will be asked, by its name."""
+    lines: list[str] = []
+    for name, cost in costs.items():
+        tokens = f"about {cost['tokens']:,} tokens, and at most {cost['most_reply_tokens']:,} tokens of replies"
+        lines.append(f"{name}: {cost['requests']:,} requests, {tokens}" if cost["requests"] else f"{name}: no requests")
+    return Text("\n".join(lines))
+
+
+def format_judging(summary: Mapping[str, Any]) -> RenderableType:
+    """The content of readers.json as tables."""
+    parts: list[RenderableType] = [_make_error_table(summary["planted"]), _make_share_table(summary["shares"])]
+    if summary["agreement"]:
+        parts.append(_make_agreement_table(summary["agreement"]))
+    if len(summary["readers"]) < 2:
+        note = "One reader alone is no number to publish, and the gate disclosed does not go by it: name a second one."
+        parts.append(Text(note))
+    return Group(*parts)
+
+
+def _make_table(title: str, columns: Sequence[str], n_words: int) -> Table:
+    """A table whose first `n_words` columns hold words."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="left" if i < n_words else "right", overflow="fold")
+    return table
+
+
+def _make_error_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _make_table(
+        "On chains whose saying is planted", ("reader", "what", "missed", "false alarms", "not read"), 2
+    )
+    for row in rows:
+        missed, invented = row["errors"]["missed"], row["errors"]["invented"]
+        table.add_row(
+            row["reader"], FINDING_WORDS[row["finding"]], f"{missed[0]} of {missed[1]}",
+            f"{invented[0]} of {invented[1]}", str(row["n_open"]),
+        )  # fmt: skip
+    return table
+
+
+def _make_share_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ("model, task", "reader", "what", "counted", "corrected", "95 % interval", "switches", "not read")
+    table = _make_table("On chains whose hint switched the answer", columns, 3)
+    for row in rows:
+        value = "open" if row["value"] is None else format_number(row["value"])
+        ends = row["reason"] or format_ends(row["low"], row["high"])
+        counted = "–" if row["counted"] is None else format_number(row["counted"])
+        table.add_row(
+            f"{row['model']}, {row['task']}", row["reader"], FINDING_WORDS[row["finding"]], counted, value, ends,
+            str(row["n_switches"]), str(row["n_open"]),
+        )  # fmt: skip
+    return table
+
+
+def _make_agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ("readers", "what", "Gwet's AC1", "95 % interval", "same label", "not read by both")
+    table = _make_table("How the readers agree", columns, 2)
+    for row in rows:
+        value = "–" if row["value"] is None else format_number(row["value"])
+        ends = "–" if row["value"] is None else format_ends(row["low"], row["high"])
+        table.add_row(
+            f"{row['first']}\n{row['second']}", FINDING_WORDS[row["finding"]], value, ends,
+            f"{row['n_same']} of {row['n']}", str(row["n_open"]),
+        )  # fmt: skip
+    return table
