@@ -91,7 +91,7 @@ def alone(q: Tensor, k: Tensor, v: Tensor, parents: list[int], tree: Tree, windo
 def check_each_sequence_alone(
     impl: str, window: int | None, grown: tuple[list[int], Tree], seed: int, step: int
 ) -> None:
-    """Compare outputs, and the attention of every `step`-th row to two spans, with each query over its own ancestors."""
+    """Compare outputs, and every `step`-th row's attention to two spans, with each query over its own ancestors."""
     parents, tree = grown
     q, k, v = tensors(len(parents), seed)
     rows = torch.arange(0, len(parents), step)
