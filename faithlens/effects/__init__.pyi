@@ -3,6 +3,7 @@
 from .approximation import ApproximationQuality
 from .attribution import adaptive_patch_effects, attribution_effects
 from .commitment import Commitment, probe_commitment
+from .decision import DecisionPlace, locate_decision
 from .donors import Donors, find_donors
 from .gradient_flow import GradientFlow, measure_gradient_flow
 from .heads import HeadEffects, head_effects
@@ -18,6 +19,7 @@ from .views import compare_activations, find_onset, measure_attention_flow, meas
 __all__ = [
     "ApproximationQuality",
     "Commitment",
+    "DecisionPlace",
     "Donors",
     "GradientFlow",
     "HeadEffects",
@@ -37,6 +39,7 @@ __all__ = [
     "key_value_effects",
     "knockout_effects",
     "layer_effects",
+    "locate_decision",
     "measure_attention_flow",
     "measure_gradient_flow",
     "measure_readiness",

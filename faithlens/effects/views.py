@@ -38,13 +38,7 @@ def measure_readiness(model: Model, traces: Conditions) -> pd.DataFrame:
     """
     listed = list_traces(traces)
     for trace in listed:
-        first = [token for tokens in list_first_tokens(trace) for token in tokens]
-        if len(set(first)) < len(first):
-            raise PlanError(
-                f"the logit lens sees only the first token of each option, and some options of {trace.name!r} begin"
-                " with the same token",
-                "Use options that differ in their first token, or a stem that ends where they begin to differ.",
-            )
+        check_first_tokens(trace)
     readers = tuple(dict.fromkeys(piece.name for trace in listed for piece in trace.pieces))
     rows: list[tuple[int, str, int, float]] = []
     for t, record in enumerate(run_together(model, listed, Capture(logit_lens=readers))):
@@ -52,6 +46,21 @@ def measure_readiness(model: Model, traces: Conditions) -> pd.DataFrame:
         for piece, logprobs in record.logit_lens.items():
             rows += [(t, piece, layer, float(p)) for layer, p in enumerate(logprobs.exp()[:, answer])]
     return pd.DataFrame(rows, columns=["trace", "piece", "layer", "probability"])
+
+
+def check_first_tokens(trace: Condition) -> None:
+    """Refuse options that the logit lens cannot tell apart.
+
+    Raises:
+        PlanError: options share their first token.
+    """
+    first = [token for tokens in list_first_tokens(trace) for token in tokens]
+    if len(set(first)) < len(first):
+        raise PlanError(
+            f"the logit lens sees only the first token of each option, and some options of {trace.name!r} begin"
+            " with the same token",
+            "Use options that differ in their first token, or a stem that ends where they begin to differ.",
+        )
 
 
 def find_onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:

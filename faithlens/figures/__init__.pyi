@@ -18,6 +18,7 @@ from .detection import plot_detection_by_model, plot_detection_by_organism
 from .hint_paths import plot_hint_paths
 from .internals import (
     plot_agreement,
+    plot_decision,
     plot_head_heatmap,
     plot_probe_by_layer,
     plot_readiness,
@@ -37,6 +38,7 @@ __all__ = [
     "plot_attention_by_head",
     "plot_attention_by_piece",
     "plot_attention_by_step",
+    "plot_decision",
     "plot_decision_grid",
     "plot_detection_by_model",
     "plot_detection_by_organism",

@@ -247,6 +247,34 @@ def plot_step_groups(table: pd.DataFrame, columns: Sequence[str], unit: str, see
     return format_axes(figure, "", f"effect, {escape_text(unit)}")
 
 
+def plot_decision(lens: pd.Series, probe: pd.DataFrame) -> Figure:
+    """How surely the final answer can be read along the chain, in one layer.
+
+    Args:
+        lens: the mean probability of the final answer by the logit lens, by place: 0 the end of the prompt, 1 that of
+            the last step.
+        probe: one row for each place: `value`, the accuracy of the probe, with `low` and `high`, and its baselines
+            `text` and `prior`.
+
+    Returns:
+        A plotly figure.
+    """
+    import plotly.graph_objects as go
+
+    above, below = probe["high"] - probe["value"], probe["value"] - probe["low"]
+    bars = {"type": "data", "array": above, "arrayminus": below, "color": get_colour(0), "width": 0}
+    figure = go.Figure(go.Scatter(x=probe["place"], y=probe["value"], name="probe", mode="lines+markers", error_y=bars))
+    figure.update_traces(line_color=get_colour(0))
+    for name, x, y, dash in (
+        ("lens", lens.index, lens, "solid"), ("tokens", probe["place"], probe["text"], "dash"),
+        ("frequencies", probe["place"], probe["prior"], "dot"),
+    ):  # fmt: skip
+        colour = get_colour(1) if name == "lens" else GREY
+        figure.add_trace(go.Scatter(x=x, y=y, name=name, mode="lines", line={"color": colour, "dash": dash}))
+    figure.update_yaxes(range=[-0.03, 1.05])
+    return format_axes(figure, "share of the chain", "accuracy, or probability of the final answer")
+
+
 def plot_agreement(tables: Mapping[str, pd.DataFrame], correlation: str = "raw") -> Figure:
     """Rank correlations with their 95 % intervals.
 

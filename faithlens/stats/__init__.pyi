@@ -7,6 +7,7 @@ from .grid import find_cell
 from .interval import Estimate
 from .power import Power, compute_power_after, compute_power_before
 from .resample import compute_exact_interval
+from .reversed_pairs import PairFlags, flag_pairs, flag_scores
 from .scaling.by_family import answer_by_difficulty, answer_by_size
 from .scaling.difficulty import DifficultyTrend, compute_difficulty_trend
 from .scaling.equal_accuracy import estimate_size_effects
@@ -18,6 +19,7 @@ __all__ = [
     "Difference",
     "DifficultyTrend",
     "Estimate",
+    "PairFlags",
     "Power",
     "Reliability",
     "SizeEffect",
@@ -36,4 +38,6 @@ __all__ = [
     "decide_subject",
     "estimate_size_effects",
     "find_cell",
+    "flag_pairs",
+    "flag_scores",
 ]

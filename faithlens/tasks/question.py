@@ -194,6 +194,19 @@ class EvidencePairTask(Protocol):
 
 
 @runtime_checkable
+class ReversibleTask(Protocol):
+    """A task of pairs of questions with the options Yes and No that exclude each other (`tasks.reversed_pairs`)."""
+
+    def reverse_question(self, question: Question) -> Question | None:
+        """The reverse of `question`, with the same options in the same order; None where it has none."""
+        ...
+
+    def read_pair(self, question: Question) -> tuple[tuple[str, ...], tuple[str, str]]:
+        """The group of questions that are worded alike, and the two things, in the order of the question."""
+        ...
+
+
+@runtime_checkable
 class HintingTask(Protocol):
     """A task whose questions take hints of its own, in place of those of `tasks.biased_prompts`."""
 

@@ -13,6 +13,7 @@ from faithlens.tasks.addition import DIGIT_COUNTS, OPERAND_COUNTS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.bbq import Bbq
 from faithlens.tasks.coin_flip import CoinFlip
+from faithlens.tasks.comparisons import Comparisons
 from faithlens.tasks.datasets import DATASET_LAYOUTS, DatasetTask
 from faithlens.tasks.dates import Dates
 from faithlens.tasks.hinted_sum import OPENINGS_IN_TURN, HintedSum
@@ -47,6 +48,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "dates": Dates,
     **{f"addition-{d}d-{n}": partial(Addition, digits=d, operands=n) for d in DIGIT_COUNTS for n in OPERAND_COUNTS},
     "weak-evidence": WeakEvidence,
+    "comparisons": Comparisons,
     "running-sum": RunningSum,
     **{f"running-sum-{n}": partial(RunningSum, additions=n - 1, name=f"running-sum-{n}") for n in (3, 5, 6, 8)},
     "running-sum-modes": partial(RunningSum, name="running-sum-modes", modes=MODES),

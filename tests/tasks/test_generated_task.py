@@ -10,6 +10,7 @@ from faithlens.errors import TaskError
 from faithlens.tasks.addition import Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.coin_flip import CoinFlip
+from faithlens.tasks.comparisons import Comparisons
 from faithlens.tasks.dates import Dates
 from faithlens.tasks.generated_task import GeneratedTask
 from faithlens.tasks.ordering import Ordering
@@ -27,6 +28,7 @@ TASKS = [
     *(Tracking(people) for people in (3, 4, 5)),
     Dates(),
     WeakEvidence(),
+    Comparisons(),
 ]
 SUMS = [task for task in TASKS if isinstance(task, SumTask)]
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

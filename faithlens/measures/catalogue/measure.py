@@ -37,8 +37,8 @@ UNITS: dict[Unit, str] = {
 ASSAYS: tuple[str, ...] = (
     "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "filler", "deletion",
     "shuffle", "propagation", "resampling", "baselines", "letters", "stated", "derivation", "rewording", "bias",
-    "bias_mediation", "evidence", "hints", "hint_mediation", "value_hints", "mediation", "claims", "sufficiency",
-    "states", "knockouts", "attention", "strategies",
+    "bias_mediation", "evidence", "reversed_pairs", "hints", "hint_mediation", "value_hints", "mediation", "claims",
+    "sufficiency", "states", "knockouts", "attention", "strategies",
 )  # fmt: skip
 """The assays in the order of a report."""
 
@@ -57,7 +57,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "hint_mediation",
         *_INTERNAL,
     ),
-    "behaviour": tuple(name for name in ASSAYS if name not in _INTERNAL),
+    "behaviour": tuple(name for name in ASSAYS if name not in (*_INTERNAL, "reversed_pairs")),
     "internal": ("baselines", *_INTERNAL),
     "all": ASSAYS,
 }
@@ -81,6 +81,7 @@ HEADINGS: tuple[str, ...] = (
     "Derivation",
     "Biased prompts",
     "Weak evidence",
+    "Reversed pairs",
     "Hints",
     "Hints at a value",
     "Paths of a hint",
