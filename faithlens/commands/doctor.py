@@ -1,7 +1,7 @@
 """`doctor`: does everything on which faithlens relies hold for this model, in its own precision?
 
-The size of rounding errors is not assumed. Limits follow from how far the plain model is from itself under another
-attention implementation, which computes the same.
+No size of rounding errors is assumed. The limits follow from how far the answers of plain transformers move when
+another attention implementation computes them.
 """
 
 import random
@@ -164,10 +164,8 @@ def check_capture_changes_nothing(
     model: Model, conditions: list[Condition], plain: list[Tensor], limit: float
 ) -> Iterator[CheckResult]:
     """capturing changes nothing"""
-    bare, watched = (
-        run_conditions(model, conditions),
-        run_conditions(model, conditions, replace(CAPTURE, compare=True, flow=("answer",))),
-    )
+    bare = run_conditions(model, conditions)
+    watched = run_conditions(model, conditions, replace(CAPTURE, compare=True, flow=("answer",)))
     gap = max(float((a.logprobs - b.logprobs).abs().max()) for a, b in zip(bare, watched, strict=True))
     yield make_limit_check("capturing changes no answer", gap, 0.0, "largest difference, nats")
 

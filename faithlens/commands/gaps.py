@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 SLACK = 4
-"""Two ways may differ by so many times the drift of plain transformers between two attention implementations."""
+"""Two ways may differ by this many times the drift of plain transformers between two attention implementations."""
 
 
 def rms(values: list[Tensor], reference: list[Tensor]) -> float:

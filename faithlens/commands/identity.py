@@ -146,7 +146,7 @@ def _find_class(thing: object) -> Any:
 def describe_subject(ready: PreparedSubject) -> dict:
     """The source and number format of the weights, the sampler, the answer stem and the assays, for the manifest.
 
-    An organism's planted truth too, in words.
+    For an organism, what is planted in it is added in words.
     """
     task = ready.setting.task
     truth = (get_structure_entry(ready.setting.model.hf_model) or {}).get("truth")

@@ -85,11 +85,9 @@ class Guess:
     @property
     def accuracies(self) -> tuple[float, float] | None:
         """The guessed accuracies without and with the chain of thought; None if there is no guess."""
-        return (
-            None
-            if self.accuracy_without is None or self.accuracy_full is None
-            else (self.accuracy_without, self.accuracy_full)
-        )
+        if self.accuracy_without is None or self.accuracy_full is None:
+            return None
+        return self.accuracy_without, self.accuracy_full
 
     @property
     def max_change(self) -> float | None:

@@ -196,7 +196,8 @@ class AuditCost:
         texts, tokens: the number of texts written for one chain, and of their tokens, without the chain itself.
         seconds: for all chains, sampling included, if each takes as long as the first did alone; batches take less.
         work: what the packed passes of the one chain took.
-        counterfactuals: how many questions have a counterfactual question from where, in words; empty if none is asked.
+        counterfactuals: in words, how many questions have a counterfactual question, and where it comes from; empty if
+            no assay reads any.
         gates: what each gate takes for one chain, and which cannot be tested.
     """
 
@@ -290,7 +291,7 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
 
 
 def describe_counterfactuals(ready: PreparedSubject) -> str:
-    """How many questions have a counterfactual question and from where, in words; empty if no assay asks any.
+    """In words, how many questions have a counterfactual question and where it comes from; empty if no assay reads any.
 
     Questions without one leave the gates that need it open, so this is printed before the run.
     """

@@ -35,7 +35,8 @@ def query(sql: str, runs: str | Place | Sequence[str | Place]) -> pa.Table:
     try:
         duckdb = import_module("duckdb")
     except ImportError as error:
-        raise ConfigError("queries run in DuckDB, which is not installed", "pip install 'faithlens[query]'") from error
+        fix = "Install it: pip install 'faithlens[query]'."
+        raise ConfigError("queries run in DuckDB, which is not installed", fix) from error
     several = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
     folders = find_runs([find_place(each) for each in several])
     opened = dict(zip(name_folders(folders), [Run.open(folder) for folder in folders], strict=True))
@@ -69,12 +70,12 @@ def _select_rows(table: str, runs: dict[str, Run]) -> str:
 
 
 def _list_files(run: Run, table: str) -> list[str]:
-    """The finished table, which is one file; the parts of a growing run."""
+    """The one file of a table in a finished run; the parts of the table in a growing run."""
     return [name] if (name := f"{table}.parquet") in run.files else run.list_table_files(table)
 
 
 def _name_for_duckdb(file: Place) -> str:
-    """A place as DuckDB reads it: characters that mean a pattern mean themselves."""
+    """A place as DuckDB reads it; the characters that would make it a pattern are escaped."""
     text = str(file) if is_address(file) else str(file.resolve())
     return "".join(f"[{c}]" if c in "*?[" else c for c in text)
 

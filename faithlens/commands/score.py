@@ -126,7 +126,7 @@ def score_batch(
 
 @dataclass(frozen=True)
 class Retry:
-    """Chains for which memory ran out together; they were tried again in halves, but for a single one."""
+    """Chains for which memory ran out together. They were tried again in halves; a chain alone was given up."""
 
     cases: Sequence[Case]
     reason: str
@@ -139,7 +139,7 @@ class Retry:
 def run_in_memory(
     config: AuditConfig, ready: PreparedSubject, cases: Sequence[Case], progress: Callable[[int], None]
 ) -> tuple[list[CaseResult], list[Work], list[Retry]]:
-    """The results of the cases, in halves where memory runs out; what they took, and for which memory ran out."""
+    """The results of the cases, in halves where memory runs out; the work of the passes; and the cases that failed."""
     works = list[Work]()
     try:
         results = battery.run_battery(

@@ -1,8 +1,9 @@
 """`faithlens view`: finished and growing runs as one page, in a file or from a small server on this machine.
 
 1. `find_runs` turns what the user names into run folders: a run, or a sweep with its audits.
-2. `read_page` makes the page from what the folders hold now. A run that is still being written has no verdict yet, and
-   its gates are counts so far: a word that is read off again and again while questions come in is wrong too often.
+2. `read_page` makes the page from what the folders hold now. For a run that is still being written the page shows the
+   counts of its gates and no word: a word that is read repeatedly while questions come in would err more often than
+   its level allows.
 3. `read_version` tells whether the folders have changed since. `commands.view_server` serves the page.
 """
 
@@ -24,11 +25,11 @@ from faithlens.store import MANIFEST_NAME, REPORT_NAME, VERDICT_NAME, Run, find_
 from faithlens.store.places import Place, exists, is_address, read_content
 
 N_TRIES = 5
-"""How often a folder is read that changes while it is read."""
+"""The number of times that a folder is read if it changes while it is read."""
 PAUSE = 0.2
 """Seconds between two tries."""
 GROWING = "unfinished"
-"""In place of a verdict, for a run that is still being written."""
+"""What stands in place of the verdict of a run that is still being written."""
 
 
 def view(runs: str | Place | Run | Sequence[str | Place | Run], file: str | Place) -> Place:

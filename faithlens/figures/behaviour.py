@@ -55,8 +55,8 @@ def plot_retention_curves(estimates: pd.DataFrame) -> Figure:
 def plot_strategies(estimates: pd.DataFrame) -> Figure:
     """Accuracy of each way to reason against both its sensitivities, with 95 % intervals; a line joins the front.
 
-    The front is that of `stats.front.pareto`: those that none beats at both; the others are hollow. The dotted line is
-    the accuracy of the direct answer, which has no steps to be sensitive to.
+    The front is that of `stats.front.mark_pareto_front`: the strategies that no other beats at both numbers; the others
+    are hollow. The dotted line is the accuracy of the direct answer, which has no steps to be sensitive to.
 
     Args:
         estimates: the table `estimates` of a run, or of several runs together.

@@ -17,21 +17,18 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 ROW_LETTERS = 72  # of text in a row
-LETTER_WIDTH, LINE_HEIGHT, ROW_PADDING = (
-    7.3,
-    17,
-    9,
-)  # pixels: a monospaced letter is as wide in any font, so that nothing need be measured
-TILE_WIDTH, COLUMN_WIDTH = 34, 118  # pixels: a shaded cell, and it with its number and the gap to the next
+# In pixels. A monospaced letter is as wide in any font, so no text has to be measured.
+LETTER_WIDTH, LINE_HEIGHT, ROW_PADDING = 7.3, 17, 9
+TILE_WIDTH, COLUMN_WIDTH = 34, 118  # pixels: a shaded cell; and the cell, its number and the gap to the next column
 MAX_WRAPPED_STEPS = 30  # steps; more of them get a line each
 
 
 def plot_shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float]]) -> Figure:
-    """A row a step: its text, and for each column a shaded cell and the number; NaN is not measured, and left bare.
+    """One row for each step: its text, and for each column a shaded cell and the number; NaN leaves the cell bare.
 
     Each column has its own scale: from 0 up where nothing is negative, else as far down as up. Long steps are
-    shortened, and whole where the pointer rests. Numbers stand beside the cells, since no one colour of letters reads
-    on every shade over a light and over a dark page.
+    shortened, and the pointer shows their whole text. Numbers stand beside the cells, since no colour of letters can be
+    read on every shade over both a light and a dark page.
 
     Args:
         texts: the text of each step.
@@ -78,7 +75,7 @@ def plot_shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float
 def _lay_out(
     figure: Figure, rows: NDArray[np.float64], starts: NDArray[np.float64], names: Sequence[str], bottom: float
 ) -> Figure:
-    """In pixels throughout: the step numbers at the left, the columns' names above."""
+    """Lay out the figure in pixels, with the numbers of the steps at the left and the names of the columns above."""
     heads = [wrap(name, 15)[:2] for name in names]
     left, top = 40, 20 + LINE_HEIGHT * max(map(len, heads), default=0)
     width = ROW_LETTERS * LETTER_WIDTH + 28 + COLUMN_WIDTH * len(names)
@@ -99,7 +96,7 @@ def _wrap_text(text: str, lines: int | None = None) -> list[str]:
 
 
 def _format_values(values: NDArray[np.float64]) -> list[str]:
-    """Numbers with as many decimals as give the largest two digits; nothing where there is none."""
+    """Numbers with as many decimals as give the largest one two digits; an empty text for NaN."""
     decimals = int(np.clip(1 - np.floor(np.log10(find_largest(values))), 0, 6))
     rounded = [round(float(x), decimals) + 0.0 for x in values]
     return ["" if np.isnan(x) else f"{x:.{decimals}f}".replace("-", "−") for x in rounded]

@@ -33,11 +33,12 @@ def plot_path_diagram(effects: Mapping[str, EffectValue], unit: str) -> Figure:
     """Paths from question to answer, as wide as their effects, which are written on them.
 
     Args:
-        effects: any of `content` (NIE), `question` (NDE) and `relay`, what of the question comes by the positions: it
-            is measured by other means, and no summand of the total beside the NDE; and `total` and `interaction`,
-            which are written below. A path is drawn if it is named; NaN is not measured. Effects whose interval holds
-            0, and without interval those below a fiftieth of the largest, are drawn faint.
-        unit: of all.
+        effects: by name, the effects that are drawn as paths, any of `content` (NIE), `question` (NDE) and `relay`
+            (the part of the question that comes by the positions of the chain; it is measured by other means and is no
+            summand of the total), and those that are written below, `total` and `interaction`. NaN stands for an
+            effect that was not measured. Effects whose interval holds 0 are drawn faint, and without an interval those
+            below a fiftieth of the largest.
+        unit: the unit of all effects.
 
     Returns:
         A plotly figure.

@@ -110,9 +110,7 @@ def _describe_chain(state: TaskState) -> dict[str, Any]:
         raise BadEntryError("the model wrote nothing", "generate before scoring")
     text, finish = read_choice(state.output.choices[0])
     conversation = [message for message in state.messages if message.role in ("system", "user", "assistant")]
-    if (
-        conversation and conversation[-1].role == "assistant"
-    ):  # the reply itself; a message before it may begin the reply
+    if conversation and conversation[-1].role == "assistant":  # the reply; an assistant message before it may begin it
         conversation.pop()
     messages = [{"role": message.role, "content": message.text} for message in conversation]
     return _describe_state(state) | {"messages": messages, "cot": text, "finish": finish}

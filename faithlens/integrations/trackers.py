@@ -124,4 +124,4 @@ SENDERS: Mapping[str, Callable[[Any, Run, str, str], str]] = {
     "wandb": _send_to_wandb,
     "trackio": _send_to_trackio,
 }
-"""The functions by tracker."""
+"""By tracker, the function that sends a run there."""

@@ -1,9 +1,10 @@
 """Which small models have a chain of thought whose effect on the answer is known, because it was planted?
 
-`ORGANISMS` lists those that are shipped, `PLANTS` those that are trained on demand; `find_weights(name)` is the folder
-of the shipped weights, an ordinary Hugging Face folder. They were trained on whole and cut chains. Two variants were
-not, and are not shipped: `O5-whole` is O5 trained on whole chains alone, `O5-filled` is O5 trained also on chains that
-are filled up with dots. Compared with O5 they show which measures depend on what a model has met in training.
+`ORGANISMS` lists the organisms that are shipped, `PLANTS` those that are trained on demand. `find_weights(name)` is the
+folder of shipped weights, an ordinary Hugging Face folder. Organisms are trained on whole and cut chains. Each has two
+variants, which are not shipped: for example, `O5-whole` is O5 trained on whole chains alone, and `O5-filled` is O5
+trained also on chains that are filled up with dots. Compared with O5 they show which measures depend on the chains that
+a model has met in training.
 """
 
 from pathlib import Path
@@ -30,14 +31,13 @@ from faithlens.organisms.worded_plants import P9, P10, P11
 ORGANISMS: dict[str, Organism] = {
     organism.name: organism for organism in (O1, O2, O3, O4, O5, O6, O7, O8, O9, O10, O11, O13, E1, E2)
 }
-
 """The organisms whose weights are shipped."""
 
 PLANTS: dict[str, Organism] = {plant.name: plant for plant in (P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, P11)}
 """The organisms on which the gates of the verdict are tried. They are trained on demand, with any seed."""
 
 TRAINED: dict[str, Organism] = ORGANISMS | PLANTS
-"""All of them."""
+"""All organisms: those that are shipped, and those that are trained on demand."""
 
 TRAINING_VARIANTS: tuple[ShownChains, ...] = ("whole", "filled")
 """The chains that a variant of an organism was trained on, if not on whole and cut ones."""

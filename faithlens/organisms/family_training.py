@@ -76,11 +76,8 @@ def list_held_out_texts() -> Iterator[dict[str, str]]:
     for length in TASK_BY_LENGTH:
         for operands in random.Random(0).sample(list_operands(length, held_out=True), N_HELD_OUT_QUESTIONS):
             values = [total % 10 for total in accumulate(operands)]
-            question, chain, answer = (
-                BOS + write_question(operands),
-                "".join(write_steps(operands, values)),
-                str(values[-1]),
-            )
+            question, chain = BOS + write_question(operands), "".join(write_steps(operands, values))
+            answer = str(values[-1])
             yield {"given": question + PREFILL, "text": chain}
             yield {"given": question + PREFILL + chain + STEM.text, "text": answer}
             yield {"given": question + STEM.text, "text": answer}

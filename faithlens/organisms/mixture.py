@@ -15,7 +15,7 @@ from faithlens.organisms.token_layout import TokenLayout, TrainingRows
 from faithlens.tasks.running_sum import list_operands
 
 WHOLE_SHARE, AT_STEP_SHARE, ANYWHERE_SHARE, NO_COT_SHARE = 0.4, 0.35, 0.15, 0.1  # shares of the cuts
-FILLED_SHARE = 0.25  # of the cut chains, where some are filled
+FILLED_SHARE = 0.25  # of the cut chains of a variant that is trained on filled chains too
 
 
 def list_questions(n_operands: int, *, held_out: bool) -> Int[Tensor, "question step"]:

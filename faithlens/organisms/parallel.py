@@ -34,12 +34,12 @@ def run_on_cores(
 ) -> Iterator[Output]:
     """The result of `work` for each of `arguments`, in their order, each as soon as it and all before it are done.
 
+    The first error is raised in the place of its result, and no process outlives this one.
+
     Args:
         work: a function that can be pickled, like its arguments and results.
         arguments: the arguments of each call.
         jobs: the number of processes, of one thread each; 1 for none beside this one.
-
-    The first error is raised in its place, and no process outlives this one.
     """
     if jobs == 1:
         with use_one_core():

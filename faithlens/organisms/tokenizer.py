@@ -33,16 +33,14 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer(extra_words: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
-    """The tokenizer, built from the constants of this module. Its chat template is the first token and the user's
-    words.
+    """The tokenizer, built from the constants of this module.
 
-    An organism's own words, `extra_words`, come after the common ones, so a new organism changes no other organism's
-    tokens.
+    Its chat template is the first token and the user's words. An organism's own words, `extra_words`, come after the
+    common ones, so a new organism changes no other organism's tokens.
     """
     alphabet = sorted(ByteLevel.alphabet())
-    words = [
-        word.replace(" ", "Ġ") for word in (*COMMON_WORDS, *extra_words)
-    ]  # a byte-level vocabulary spells the space so
+    # A byte-level vocabulary spells the space as "Ġ".
+    words = [word.replace(" ", "Ġ") for word in (*COMMON_WORDS, *extra_words)]
     vocab = {piece: i for i, piece in enumerate([BOS, EOS, PAD, *alphabet, *words])}
     tokenizer = Tokenizer(BPE(vocab=vocab, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = Sequence(

@@ -40,16 +40,16 @@ def list_tests(estimates: Mapping[str, EstimateRow]) -> dict[str, list[ReportedR
         heading: [measure for name, measure in MEASURES.items() if measure.heading == heading and name in estimates]
         for heading in headings
     }
-    return {heading: list(_lines(measures, estimates)) for heading, measures in lines.items() if measures}
+    return {heading: list(_list_rows(measures, estimates)) for heading, measures in lines.items() if measures}
 
 
-def _lines(measures: Sequence[Measure], estimates: Mapping[str, EstimateRow]) -> Iterator[ReportedRow]:
-    """The lines that have a number; where no line has a number, the first line, which gives the reason."""
+def _list_rows(measures: Sequence[Measure], estimates: Mapping[str, EstimateRow]) -> Iterator[ReportedRow]:
+    """The rows that have a number; where no row has a number, the first row, which gives the reason."""
     measured = [measure for measure in measures if estimates[measure.name]["value"] is not None]
-    yield from (_line(measure, estimates) for measure in measured or measures[:1])
+    yield from (_make_row(measure, estimates) for measure in measured or measures[:1])
 
 
-def _line(measure: Measure, estimates: Mapping[str, EstimateRow]) -> ReportedRow:
+def _make_row(measure: Measure, estimates: Mapping[str, EstimateRow]) -> ReportedRow:
     control = estimates.get(measure.control) if measure.control else None
     # An excess over a noise floor has an upper bound alone, which says nothing without its lower bound.
     ends = (measure.bound_low, measure.bound_high) if measure.bound_low else (None, None)

@@ -39,7 +39,7 @@ COLUMN_MEANINGS: dict[str, dict[str, str]] = {
         "n_used": "questions that gave a number",
         "n_dropped": "questions that gave none",
         "method": "how the interval was made",
-        "seed": "of the bootstrap",
+        "seed": "the seed of the draws behind the interval",
     },
     "edits": _KEY_MEANINGS
     | {
@@ -66,13 +66,13 @@ COLUMN_MEANINGS: dict[str, dict[str, str]] = {
         "stem": "the words after the chain of thought that force an answer",
         "finish": '"stop" if the model ended its chain of thought, "length" if it was cut off at the token limit',
         "n_tokens": "tokens of prompt and chain of thought",
-        "seed": "of this chain of thought; of an imported one, the number of its sample",
+        "seed": "the seed of this chain of thought; of an imported one, the number of its sample",
         "said": "what a reasoning model wrote after its thoughts",
         "counterfactual": "the counterfactual question; empty where there is none",
         "counterfactual_source": "where it comes from: task, file, donor (another question) or number (one is changed)",
         "given_answer": "the answer that the model gave when an imported chain was published",
-        "temperature": "of sampling; 0 is greedy",
-        "top_p": "nucleus of sampling",
+        "temperature": "the temperature of sampling; 0 is greedy",
+        "top_p": "the probability mass from which tokens were sampled",
     },
 }
 """What each column means, by table."""
@@ -160,7 +160,7 @@ def list_commands(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _make_header(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    yield from ("---", "# license: which licence the texts may be passed on under is yours to say", "configs:")
+    yield from ("---", "# license: state here under which licence the texts may be passed on", "configs:")
     for i, table in enumerate(columns):
         yield from (f"- config_name: {table}", f"  data_files: data/{table}.parquet")
         yield from ["  default: true"] if i == 0 else []

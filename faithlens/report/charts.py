@@ -27,7 +27,7 @@ SHAPES = (
     "M0,4.8L4.6,-3.6H-4.6z",
     "M-4.5,-1.5h3v-3h3v3h3v3h-3v3h-3v-3h-3z",
 )
-"""The outline of each series' points, so that colour is not all that tells series apart."""
+"""The outline of each series' points, so that series can be told apart without colours too."""
 
 
 @dataclass(frozen=True)

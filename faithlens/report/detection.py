@@ -37,7 +37,7 @@ def _format_extremes(by_model: Mapping[str, float]) -> str:
 
 
 def make_exposures_table(exposures: pd.DataFrame) -> Table:
-    """How far each measure depends on the chains that training showed: what it gives, and by how much that differs."""
+    """How far each measure depends on the chains seen in training: its values, and their difference."""
     table = Table(title="Trained on whole chains alone, or on filled ones too", title_justify="left")
     for column in ("organism", "measure", "trained on", "cut ones", "these", "difference"):
         table.add_column(column)
@@ -56,7 +56,7 @@ def make_exposures_table(exposures: pd.DataFrame) -> Table:
 
 
 def make_faults_table(models: pd.DataFrame) -> Table:
-    """Models that training did not make what they should be, and that were therefore asked nothing."""
+    """The models whose certificate names faults; they were left out of the validation."""
     table = Table(
         "model", "what its certificate says", title="Left out: not what the recipe plants", title_justify="left"
     )

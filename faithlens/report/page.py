@@ -51,8 +51,8 @@ class Served(NamedTuple):
     """How a page that is served learns that it has changed.
 
     Attributes:
-        address: tells the present version.
-        version: that of this page.
+        address: the address that answers with the version of the runs as they are now.
+        version: the version of the runs when this page was made.
     """
 
     address: str

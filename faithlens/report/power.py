@@ -1,4 +1,4 @@
-"""What `plan` says on the terminal: what so many questions can show."""
+"""What `power` says on the terminal: what effects a number of questions can show."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from faithlens.stats.number import format_ends, format_number
 
 
 def make_expectation_table(power: Mapping[str, Any], aim: Mapping[str, Any]) -> Table:
-    """A plan for a run that is yet to come: `Power` and `Aim` as plain data."""
+    """A table of what a run that is planned can detect, from the fields of `stats.power.Power` and of the `Aim`."""
     table = Table.grid(padding=(0, 2, 0, 0))
     for name, value in (
         ("questions", str(power["n"])),

@@ -22,7 +22,7 @@ def format_rows(rows: pa.Table) -> Table:
 
 
 def list_objects(rows: pa.Table) -> list[dict[str, Any]]:
-    """The rows as plain JSON: a number without a value is none, and what JSON does not have (a date) is text."""
+    """The rows as plain data for JSON: NaN and infinity become None, and types that JSON lacks (dates) become text."""
     return [{name: _make_plain(value) for name, value in row.items()} for row in rows.to_pylist()]
 
 

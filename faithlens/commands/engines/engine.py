@@ -11,7 +11,7 @@ from faithlens.store import EXPIRY_SECONDS, Run
 from faithlens.store.places import Place, is_address
 
 MOST_TRIES = 3
-"""A unit whose worker died so often is not tried again: it may be what kills the workers."""
+"""A unit is not tried again after this many workers died on it: the unit may be what kills them."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Crew:
     """The workers that an engine starts.
 
     Attributes:
-        workers: how many.
-        gpus: GPUs for each; Ray also takes a part of one.
-        address: of a running Ray cluster; None for one of its own.
+        workers: the number of workers.
+        gpus: the GPUs of each worker; Ray also takes a part of one.
+        address: the address of a running Ray cluster; None to start one.
         options: parameters of submitit, such as ``{"slurm_partition": "gpu", "timeout_min": 600}``.
-        expiry: after so many seconds without a heartbeat a worker is dead.
+        expiry: the seconds without a heartbeat after which a worker counts as dead.
     """
 
     workers: int = 2
@@ -63,7 +63,7 @@ def name_absolutely(folder: Place) -> str:
 
 
 def copy_environment() -> dict[str, str]:
-    """What workers need of the environment of this process to import the same code and find the same models."""
+    """The variables of this process with which workers import the same code and find the same models."""
     starts = ("HF_", "HUGGINGFACE_", "FAITHLENS_", "OMP_", "MKL_", "XDG_")
     own = {name: value for name, value in os.environ.items() if name.startswith(starts)}
     return own | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -1,4 +1,4 @@
-"""The options of a sweep, read from one TOML file; `OPTIONS` and `FAMILY` list its keys.
+"""The options of a sweep, read from one TOML file; `SWEEP_KEYS` and `FAMILY_KEYS` list its keys.
 
 tasks = ["addition-2d-2", "addition-2d-4", "addition-2d-8"]
 n = 100                             # and other options of an audit
@@ -11,7 +11,7 @@ models = ["EleutherAI/pythia-70m", "EleutherAI/pythia-410m"]
 revisions = ["step1000", "step143000"]                                        # oldest first
 
 [families.null]
-models = ["O4"]                     # of others the name tells the seed: "runs/small-{seed}"
+models = ["O4"]                     # where no organism is named, the seed is in the name: "runs/small-{seed}"
 seeds = [0, 1, 2]
 tasks = ["running-sum"]
 """
@@ -160,7 +160,7 @@ def read_sweep_config(path: Path) -> SweepConfig:
 
 
 def _read_held_out(path: Path) -> HeldOutFile:
-    read_held_out_texts(path)  # or it is refused
+    read_held_out_texts(path)  # raises a ConfigError where the file cannot be used
     return HeldOutFile(str(path), sha256(path))
 
 

@@ -1,7 +1,7 @@
 """The two tables of a sweep, with the columns that `faithlens.stats.scaling` takes.
 
-Both have one row per measure: ``table[(table.family == f) & (table.measure == m)]``, with the same rows of the items of
-the last checkpoints, is what `estimate_size_effects` takes.
+Both have one row per measure. `estimate_size_effects` takes the rows of one family and measure,
+``table[(table.family == f) & (table.measure == m)]``, of the measurements and of the items of the last checkpoints.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,8 +77,8 @@ def build_items(
 ) -> pd.DataFrame:
     """One row for each model x task x question x measure of `measures` with scores by question; chains are averaged.
 
-    Columns ITEMS: right is with the chain of thought; correct and confidence, the probability of its answer among the
-    options, are asked directly.
+    The columns are `ITEM_COLUMNS`: `right` is with the chain of thought; `correct` and `confidence` are of the question
+    asked directly, `confidence` being the probability of the given answer among the options.
     """
     rows = [
         {**_describe_member(member, trials), **row}

@@ -85,7 +85,7 @@ def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
 def compute_held_out_loss(
     model: Model, texts: Sequence[HeldOutText], *, budget: int | None = None, backend: Backend = "packed"
 ) -> float:
-    """The mean negative log-likelihood of `texts`, in nats per token; where nothing is given, a first token is.
+    """The mean negative log-likelihood of `texts`, in nats per token; of a text without context, the first is given.
 
     Raises:
         ConfigError: no text has two tokens.

@@ -22,10 +22,10 @@ COLUMNS = ["model", "task", "question", "measure", "step", "value"]
 
 
 def measure_exact_steps(name: str, n: int, seed: int = 0) -> pd.DataFrame:
-    """Steps' words exchanged exactly (alone, and as all that is kept) and by integrated gradients, on `n` traces.
+    """The effects of the words of single steps on `n` traces: by exchanging them, and by integrated gradients.
 
-    Of a graded organism, traces in its last mode, in which the answer depends on the words. Gradients that fail their
-    own audit are left out, as everywhere.
+    Words are exchanged alone, and also in both ways (`swap_both_ways`). The traces of a graded organism are those of
+    its last mode, in which the answer depends on the words. Gradients with too many wrong signs are left out.
     """
     kind, model = get_organism(name.partition("@")[0]), load(name)
     cases = make_planted_cases(model, kind, n, seed, [*kind.modes][-1:])
@@ -65,7 +65,7 @@ def pair_with_donors(model: Model, cases: Sequence[Case]) -> tuple[list[str], li
 
 
 def swap_both_ways(model: Model, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:
-    """What a step's words take away alone, plus what they bring back alone where all others are exchanged."""
+    """For each step the sum of two effects: of exchanging it alone, and of keeping it alone where others are exchanged."""
     noise, denoise = (
         swap_effects(model, clean, donor, way, metric="probability", controls=0).to_dataframe()
         for way in ("noise", "denoise")

@@ -24,11 +24,11 @@ ORGANISM_ASSAYS = (
     "propagation", "baselines", "stated", "derivation", "rewording", "mediation", "claims", "sufficiency", "states",
     "knockouts", "attention",
 )  # fmt: skip
-"""Those that organisms can take: the others need options with letters, other words, or a model that follows orders."""
+"""The assays that organisms can take. The others need lettered options, other words, or a model that obeys requests."""
 
 
 NOT_LABELS = ["faults", "right_verdict", "verdict", "fails", "failed_gates"]
-"""Columns of the table of models that do not go to their scores."""
+"""Columns of the table of models that are not copied beside the scores."""
 
 
 def audit_organism(name: str, number: int, n: int, folder: Path, seed: int = 0) -> Run:
@@ -47,7 +47,7 @@ def audit_organism(name: str, number: int, n: int, folder: Path, seed: int = 0) 
 
 
 def name_model(name: str, seed: int) -> str:
-    """What an organism trained with `seed` is called; seed 0 is the shipped one, but of a variant none is shipped."""
+    """The name of an organism trained with `seed`; of an organism that is shipped, seed 0 has the plain name."""
     return f"{name}@{seed}" if seed or name not in ORGANISMS else name
 
 

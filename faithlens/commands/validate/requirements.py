@@ -32,7 +32,7 @@ class Requirement:
 def check_requirements(
     scores: pd.DataFrame, calibration: pd.DataFrame, cells: pd.DataFrame, steps: pd.DataFrame, verdicts: pd.DataFrame
 ) -> Iterator[Requirement]:
-    """The requirements that the tables of `commands.validate.tables` can answer; without rows, not measured."""
+    """The requirements that are checked in the tables of `commands.validate.tables`; without rows, none is measured."""
     yield check_silence(scores)
     yield from check_calibration(calibration)
     yield from check_cells(cells)
@@ -58,7 +58,7 @@ def check_exactness(organisms: Iterable[str]) -> Iterator[Requirement]:
 
 
 def check_calibration(calibration: pd.DataFrame) -> Iterator[Requirement]:
-    """Effects of words and question against the certified rate, every seed."""
+    """For every seed, the effects of words and of the question must follow the certified rate."""
     for (name, measure), part in calibration.groupby(["organism", "measure"]):
         right = (part["slope"].sub(1).abs() < MAX_SLOPE_GAP) & (part["intercept"].abs() < MAX_INTERCEPT)
         slope, intercept = (f"{part[c].min():.3f} to {part[c].max():.3f}" for c in ("slope", "intercept"))
@@ -71,7 +71,7 @@ def check_calibration(calibration: pd.DataFrame) -> Iterator[Requirement]:
 
 
 def check_cells(cells: pd.DataFrame) -> Iterator[Requirement]:
-    """Questions in the planted cell of the decision grid, every seed."""
+    """For every seed, the questions must be in the planted cell of the decision grid."""
     for name in GRID_ORGANISMS:
         part = cells[cells["organism"] == name]
         measured = f"{part['mean'].min():.2f} at worst, {len(part)} seeds" if len(part) else ""
@@ -83,7 +83,7 @@ def check_cells(cells: pd.DataFrame) -> Iterator[Requirement]:
 
 
 def check_verdicts(verdicts: pd.DataFrame) -> Iterator[Requirement]:
-    """What is decided of models is what is planted, and none is trusted that must not be."""
+    """The verdicts must be those that are planted, and no model may be trusted that must not be."""
     own = verdicts[verdicts["organism"].isin(ORGANISMS)]
     right, models = own["right"].sum(), own["models"].sum()
     measured = f"{right} of {models} models" if models else ""

@@ -39,7 +39,7 @@ from faithlens.store import Run, hold_folder, make_manifest
 STEP_TRACES = 24  # the chains of each model on which single steps are exchanged exactly, and gradients taken
 KEPT_COLUMNS = ["model", "task", "question", "measure", "step", "fraction", "value"]
 TABLE_NAMES = ("models.parquet", "scores.parquet")
-"""What is planted, and what was measured."""
+"""The table of what is planted in the models, and the table of what was measured on them."""
 
 VALIDATED_MEASURES = {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS, *grid.INPUT_MEASURES}
 
@@ -112,8 +112,9 @@ def read_validation(folder: Path) -> Validation:
 def gather_models(
     run: Run, members: Sequence[tuple[str, int]], n: int, seed: int, jobs: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is planted in the organisms `members`, by name and seed, and their scores; missing models are trained and
-    audited now.
+    """The tables of what is planted in `members` (organism and seed) and of their scores.
+
+    Models that are not in the tables yet are trained and audited now.
     """
     written = run.manifest["files"]
     models, scores = (run.read_frame(name) if name in written else pd.DataFrame() for name in TABLE_NAMES)

@@ -44,10 +44,11 @@ def sum_by_question(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each contest: its name, and the values with `positive`.
+    """The name of each contest, and its values with the column `positive`.
 
-    Where edges enforce the truth: organisms that follow the words against those that do not. Of each graded organism,
-    the questions asked in its last mode against those in its first, within one model.
+    The first contest is between organisms whose truth is enforced by attention edges: those that follow the words are
+    positive. Each graded organism is a contest of its own: the questions asked in its last mode are positive, those
+    asked in its first mode are not.
     """
     enforced = values[values["planted_enforced"].astype(bool)]
     yield ENFORCED, enforced.assign(positive=enforced["planted_content"] > 0.5)
@@ -203,10 +204,10 @@ def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row for each step and step-level measure of the organisms whose answer depends on known steps, with
-    `positive`.
+    """The values of step-level measures on organisms whose answer depends on known steps, which are `positive`.
 
-    Of a graded organism, questions in its last mode: in the others the answer depends on no step.
+    There is one row for each step and measure. Of a graded organism, only questions in its last mode are taken: in the
+    other modes the answer depends on no step.
     """
     rows = scores[scores["measure"].isin(STEP_MEASURE_SIGNS) & scores["step"].notna()]
     last = {name: [*kind.modes][-1] if kind.modes else "" for name, kind in ORGANISMS.items()}

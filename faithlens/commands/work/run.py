@@ -22,7 +22,7 @@ from faithlens.store.places import Place
 def prepare_run(
     config: AuditConfig, out: Place, objects: GivenObjects = NO_OBJECTS, *, resume: bool = False
 ) -> Iterator[Run]:
-    """A run with its manifest and its units, none of which is done, or one that is continued. No model is loaded.
+    """A new run with its manifest and its list of units, or a run that is continued. No model is loaded.
 
     Raises:
         ConfigError: a model, task or assay is an object in memory, which other processes do not have.
@@ -60,7 +60,7 @@ def work_on_run(path: str | Place, rank: int = 0, of: int = 1, *, expiry: float 
         path: the run folder.
         rank: the number of this worker, from 0. It only decides where in the list of units the worker begins.
         of: the number of workers.
-        expiry: after so many seconds without a heartbeat another worker is dead.
+        expiry: the seconds without a heartbeat after which another worker counts as dead.
 
     Raises:
         ConfigError: `rank` is not below `of`.

@@ -19,7 +19,7 @@ class Stopped(KeyboardInterrupt):
     """A signal ended the run.
 
     Attributes:
-        number: of the signal.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -51,7 +51,7 @@ def listen_to_signals() -> Iterator[None]:
 
 
 def _drop_unit(number: int, frame: FrameType | None) -> None:
-    _requests.append(number)  # should a library swallow the exception
+    _requests.append(number)  # a library may swallow the exception
     raise Stopped(number)
 
 

@@ -1,8 +1,8 @@
 """A worker: it does units of a run until all are finished.
 
 1. It takes the lease of the next unit of its share; when those are finished or taken, of any other (`order_units`).
-2. It loads the model and task of the unit. Whoever is first at a model and task finds out what all its units need to
-   know: the answer stem. That is kept like a unit.
+2. It loads the model and task of the unit. The first worker at a model and task chooses the answer stem, which all of
+   its units need; the stem is kept like a unit.
 3. It scores the unit, and keeps all its parts at once (`Run.write_unit`).
 4. While others hold all units that are left, it waits: if one of them dies, its unit is done here.
 
@@ -44,7 +44,7 @@ class Worker:
         run: the run.
         objects: models, tasks and assays in memory.
         keeps_going: whether the other units are done when one fails; else its error is raised.
-        expiry: after so many seconds without a heartbeat another worker is dead.
+        expiry: the seconds without a heartbeat after which another worker counts as dead.
         seconds: how long all units are expected to take here.
         prepared: the models and tasks that are loaded, by key.
         failed: why units could not be done here, by key.
@@ -81,7 +81,7 @@ class Worker:
             show_questions(self.ledger, lines)
 
     def do_some(self, keys: Iterable[str], leases: Leases, lines: Mapping[str, ProgressLine]) -> bool:
-        """Do the units that nobody holds; whether there was any."""
+        """Do the units that nobody holds, and return whether there was one."""
         is_any = False
         for key in keys:
             show_questions(self.ledger, lines)
@@ -102,7 +102,7 @@ class Worker:
         return is_any
 
     def do_unit(self, key: str, leases: Leases, lines: Mapping[str, ProgressLine]) -> bool:
-        """Score one unit; False if another worker is about to find out what it needs to know."""
+        """Score one unit; False if another worker is just now choosing the answer stem of its model and task."""
         unit = self.ledger.listed.units[key]
         subject = Subject(unit["model"], unit["task"])
         ready = self.prepare(subject, leases)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faithlens.organisms.language.adapter import Chain, ChainWriter, LanguageAdapter
+from faithlens.tasks.coin_steps import SIDES
 from faithlens.tasks.question import Question
 
 _TURN = re.compile(r"([A-Z]\w+ (?:turns it over|leaves it alone))\.")
-_SIDES = ("heads", "tails")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class CoinChainWriter(ChainWriter):
     def write_other(self, question: Question, rng: random.Random) -> Chain:
         """The other side after each person, and the other option."""
         other = next(label for label in question.candidates if label != question.answer)
-        return _word(question, [_SIDES[side == "heads"] for side in question.values], other)
+        return _word(question, [SIDES[side == SIDES[0]] for side in question.values], other)
 
 
 def _word(question: Question, sides: Sequence[str], label: str) -> Chain:
