@@ -65,7 +65,7 @@ def pair_with_donors(model: Model, cases: Sequence[Case]) -> tuple[list[str], li
 
 
 def swap_both_ways(model: Model, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:
-    """For each step the sum of two effects: of exchanging it alone, and of keeping it alone where others are exchanged."""
+    """For each step, the effect of exchanging it alone plus that of keeping it alone while the others are exchanged."""
     noise, denoise = (
         swap_effects(model, clean, donor, way, metric="probability", controls=0).to_dataframe()
         for way in ("noise", "denoise")
