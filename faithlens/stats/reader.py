@@ -5,10 +5,11 @@ With the true share p, the sensitivity s and the false alarms f it counts a shar
 
     p = (r - f) / (s - f)        (Rogan & Gladen 1978, Am. J. Epidemiol. 107, 71-76)
 
-Neither s nor f is known exactly: they were counted on chains that were labelled by hand (`READERS`). So:
+Neither s nor f is known exactly: they were counted on chains whose saying is planted (`READERS` for the words; each run
+that `faithlens judge` has read keeps those of its own readers). So:
 
-1. Take the exact intervals of s and f, and the interval of r. False alarms may also be none: the labelled chains
-   without a mention were chosen to look as if they had one.
+1. Take the exact intervals of s and f, and the interval of r. False alarms may also be none: the planted chains without
+   a mention were chosen to look as if they had one.
 2. p is at most what the highest r, the lowest s and no false alarms make of it, and at least what the lowest r, the
    highest s and the most false alarms make of it.
 3. Where s may be no higher than f, the counts say nothing, and that end is 0 or 1.
@@ -33,7 +34,7 @@ from faithlens.tasks.kinds import CLASSIFIERS
 
 @dataclass(frozen=True)
 class ReaderErrors:
-    """Errors of one classifier of text, counted on chains of thought that were labelled by hand.
+    """Errors of one reader, counted on chains of thought of which it is known what they say.
 
     Attributes:
         missed: among the chains with a mention, the number that it missed, and the number of all.
@@ -61,10 +62,10 @@ class ReaderErrors:
 
 
 READERS: dict[str, ReaderErrors] = {
-    "mention": ReaderErrors(missed=(0, 42), invented=(1, 20)),
-    "reliance": ReaderErrors(missed=(0, 23), invented=(1, 39)),
+    "mention": ReaderErrors(missed=(19, 71), invented=(0, 32)),
+    "reliance": ReaderErrors(missed=(13, 42), invented=(2, 61)),
 }
-"""The errors of `tasks.hint_mentions` on the held-out half of `tests/tasks/prose_hints.py`, by classifier."""
+"""The errors of `tasks.hint_mentions` on the chains with planted sayings (`judging.planted`), by classifier."""
 
 
 JudgedErrors = Mapping[str, ReaderErrors]

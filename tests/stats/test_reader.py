@@ -3,27 +3,56 @@
 import numpy as np
 import pytest
 
+from faithlens.judging.planted import list_planted_chains
 from faithlens.stats.estimate import compute_estimates
-from faithlens.stats.reader import READERS, ReaderErrors, correct_share, get_reader
+from faithlens.stats.interval import WITHHELD, Interval
+from faithlens.stats.reader import READERS, ReaderErrors, allow_for_reader, correct_share, correct_value, get_reader
 from faithlens.stats.resample import compute_exact_interval
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
 from tests.stats.test_derived import hint_rows
 from tests.stats.test_estimate import one, scores
-from tests.tasks.prose_hints import HELD_OUT
 
 FAULTLESS = ReaderErrors(missed=(0, 10**7), invented=(0, 10**7))
 
 
-def test_the_errors_are_those_on_the_held_out_chains() -> None:
+def test_the_errors_are_those_on_the_planted_chains() -> None:
     result = {}
-    for name, label, read in (
-        ("mention", 2, lambda kind, text: mentions_hint(kind, text)),
-        ("reliance", 3, lambda kind, text: relies_on_hint(kind, text, "B")),
+    for name, present, read in (
+        ("mention", ("said", "denied"), lambda each: mentions_hint(each.kind, each.chain)),
+        ("reliance", ("said",), lambda each: relies_on_hint(each.kind, each.chain, each.label)),
     ):
-        pairs = [(bool(row[label]), bool(read(row[0], row[1]))) for row in HELD_OUT]
-        statement, unsaid = ([seen for truth, seen in pairs if truth == which] for which in (True, False))
-        result[name] = ReaderErrors((statement.count(False), len(statement)), (unsaid.count(True), len(unsaid)))
+        pairs = [(planted.saying in present, read(planted.inquiry)) for planted in list_planted_chains()]
+        there, elsewhere = ([seen for truth, seen in pairs if truth == which] for which in (True, False))
+        result[name] = ReaderErrors((there.count(False), len(there)), (elsewhere.count(True), len(elsewhere)))
     assert result == READERS
+
+
+def test_a_value_is_corrected_by_hand() -> None:
+    """s = .8, f = .1: of .45 counted, (.45 - .1) / (.8 - .1) = .5 are there; beyond the ends it is cut off."""
+    errors = ReaderErrors(missed=(10, 50), invented=(5, 50))
+    assert correct_value(0.45, errors) == pytest.approx(0.5)
+    assert (correct_value(0.05, errors), correct_value(0.95, errors)) == (0.0, 1.0)
+    assert correct_value(0.45, ReaderErrors((20, 20), (0, 20))) is None
+    assert correct_value(0.45, ReaderErrors((0, 0), (0, 20))) is None
+
+
+def test_where_a_reader_says_nothing_the_interval_is_withheld_with_the_reason() -> None:
+    interval = Interval(0.5, 0.4, 0.6, "exact")
+    withheld = allow_for_reader(interval, ReaderErrors((10, 20), (10, 20)))
+    assert (withheld.value, withheld.method) == (0.5, WITHHELD)
+    assert np.isnan([withheld.low, withheld.high]).all()
+    assert str(withheld.reason).startswith("open: the reader found 10 of 20 planted sayings and saw 10 in 20 chains")
+
+
+def test_the_errors_of_a_runs_own_readers_widen_what_they_judged() -> None:
+    rows = [{"question": f"q{i}", "measure": "judged.metadata.said", "value": float(i < 1)} for i in range(20)]
+    plain = one(compute_estimates(scores(rows), 0), "judged.metadata.said")
+    errors = ReaderErrors(missed=(20, 40), invented=(0, 40))
+    wide = one(compute_estimates(scores(rows), 0, {"said": errors}), "judged.metadata.said")
+    assert plain["value"] == wide["value"] == 0.05
+    assert wide["high"] == pytest.approx(plain["high"] / errors.sensitivity[0])
+    assert wide["low"] < plain["low"]
+    assert wide["method"].endswith("reader's errors")
 
 
 def test_by_hand() -> None:

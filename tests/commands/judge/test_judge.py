@@ -265,7 +265,7 @@ def test_readers_that_differ_leave_the_gate_open(path: Path, server: JudgeServer
         def estimate(self, inquiries):
             return make_judge(server).estimate(inquiries)
 
-        def describe(self):
+        def describe(self) -> dict[str, object]:
             return {"reader": self.name}
 
     summary = judge(path, ["words", Yes()]).summary
