@@ -4,8 +4,8 @@ A sequence keeps the keys and values of every layer. For example, a float32 mode
 width 64 keeps 30 * 2 * 3 * 64 * 4 bytes = 46,080 bytes a token, so 64 sequences of 2,000 tokens take 5.9 GB.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
+from math import inf
 
 from faithlens.model.lengths import read_size
 from faithlens.model.library import get_text_config
@@ -15,36 +15,64 @@ from faithlens.plan.memory import FREE_SHARE, read_free_bytes
 MOST_SEQUENCES = {"cpu": 64, "cuda": 256}
 """The most sequences that are continued together, by the kind of device."""
 
+JOIN_SHARE = 1 / 8  # of the places of a batch: prompts wait until so many are free
+
 LOGIT_COPIES = 4  # of the logits of one token while it is drawn, in float32
 
 
-def cut_batches(model: Model, lengths: Sequence[int], limit: int, batch_size: int | None = None) -> Iterator[list[int]]:
-    """Cut prompts into batches, shortest first, so that little is padded.
+class Admission:
+    """Decides which waiting prompts enter a batch: as many as fit in memory.
 
-    If sequences may exceed a scaling length, those of a batch have equal lengths, so that they exceed it together.
+    Prompts enter shortest first, so that little is padded. They do not enter one by one: they wait until an eighth of
+    the places is free, so that prefixes which they share are read once, and reading them stops the others rarely. If
+    sequences may exceed a scaling length, those of a batch have equal lengths and begin together, so that they exceed
+    it together.
 
-    Args:
-        model: the model that continues them.
-        lengths: the number of tokens of each prompt.
-        limit: the most tokens that are added to a prompt.
-        batch_size: the most prompts in a batch; None for as many as fit in memory, `MOST_SEQUENCES` at most.
-
-    Yields:
-        The numbers of the prompts of one batch. A prompt that does not fit is a batch of its own.
+    Attributes:
+        most: the most sequences in a batch. Lower it where memory runs out.
     """
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-    is_scaled = any(n < max(lengths, default=0) + limit for n in model.scaling_lengths)
-    most = batch_size or MOST_SEQUENCES.get(model.device.type, MOST_SEQUENCES["cpu"])
-    allowed = FREE_SHARE * read_free_bytes(model.device) if order else 0.0
-    for _, group in groupby(order, key=lambda i: lengths[i] if is_scaled else 0):
-        batch = list[int]()
-        for i in group:  # the longest of a batch comes last
-            needed = (len(batch) + 1) * count_sequence_bytes(model, lengths[i], limit)
-            if batch and (len(batch) == most or (batch_size is None and needed > allowed)):
-                yield batch
-                batch = []
-            batch.append(i)
-        yield batch
+
+    def __init__(self, model: Model, lengths: Sequence[int], limit: int, batch_size: int | None = None) -> None:
+        """Read the free memory.
+
+        Args:
+            model: the model that continues the prompts.
+            lengths: the number of tokens of each prompt.
+            limit: the most tokens that are added to a prompt.
+            batch_size: the most prompts in a batch; None for as many as fit in memory, `MOST_SEQUENCES` at most.
+        """
+        self.model, self.lengths, self.limit = model, lengths, limit
+        self.most = batch_size or MOST_SEQUENCES.get(model.device.type, MOST_SEQUENCES["cpu"])
+        self.is_scaled = any(n < max(lengths, default=0) + limit for n in model.scaling_lengths)
+        self.allowed = inf if batch_size else FREE_SHARE * read_free_bytes(model.device)
+
+    def sort(self, numbers: Iterable[int]) -> list[int]:
+        """Prompts by their numbers, the shortest first."""
+        return sorted(numbers, key=lambda i: self.lengths[i])
+
+    def choose(self, waiting: Sequence[int], live: Sequence[int]) -> list[int]:
+        """The prompts that enter now, by their numbers; at least one if none is live.
+
+        Args:
+            waiting: the numbers of the prompts that have not begun, in the order of `sort`.
+            live: the numbers of those that are being continued.
+        """
+        if self.is_scaled and live:
+            return []
+        chosen: list[int] = []
+        longest = max((self.lengths[i] for i in live), default=0)
+        for i in waiting:
+            together, longest = len(live) + len(chosen) + 1, max(longest, self.lengths[i])
+            is_full = together > self.most or together * self._count_bytes(longest) > self.allowed
+            is_apart = self.is_scaled and chosen and self.lengths[i] != self.lengths[chosen[0]]
+            if together > 1 and (is_full or is_apart):
+                break
+            chosen.append(i)
+        enough = (len(live) + len(chosen)) * JOIN_SHARE
+        return chosen if not live or len(chosen) >= min(enough, len(waiting)) else []
+
+    def _count_bytes(self, length: int) -> int:
+        return count_sequence_bytes(self.model, length, self.limit)
 
 
 def count_sequence_bytes(model: Model, length: int, limit: int) -> int:

@@ -1,25 +1,35 @@
 """Seeded sampling of chains of thought in batches, with one random generator for each sequence.
 
-The random numbers of a sequence depend on its seed only, not on its neighbours in the batch or on global state. Logits
-stay on the device of the model: the host gets the drawn tokens, and decides which sequences have ended.
+1. As many prompts as fit begin together (`batches.Admission`), shortest first.
+2. Each step draws one token for each sequence. Logits stay on the device of the model: the host gets the drawn tokens,
+   and decides which sequences have ended.
+3. Sequences that have ended leave the batch, and waiting prompts enter, so that one long sequence does not hold the
+   others up.
+
+The random numbers of a sequence depend on its seed only, not on its neighbours in the batch or on global state.
+
+For example, three prompts whose continuations have 5, 2 and 2 tokens, two at a time::
+
+    step      1  2  3  4  5
+    first     a  a  a  a  a
+    second    b  b
+    third           c  c          5 steps; 7 if the third waited for the first
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from transformers import DynamicCache
 
 from faithlens.errors import ConfigError, ModelError, PlanError, check_fields, translate_errors
-from faithlens.execution.batches import cut_batches
+from faithlens.execution.batches import Admission
 from faithlens.execution.draws import draw_tokens, move_to_host
+from faithlens.execution.growing import GrowingBatch, GrowingSequence
 from faithlens.execution.memory import is_out_of_memory
-from faithlens.execution.plain import make_mask
-from faithlens.execution.prefill import can_prefill, prefill_prompts
 from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish
@@ -91,8 +101,9 @@ def sample(
     """Continue each prompt with its own seed; results have the order of the prompts.
 
     A sequence ends where the model ends its turn, at the token that completes the text `until`, or after
-    `max_new_tokens`. Prompts are batched by length, so that little is padded, and shared prefixes in a batch are read
-    once. If memory runs out, a batch is drawn again in two halves, with the same random numbers.
+    `max_new_tokens`; the next prompts take its place. Short prompts begin first, so that little is padded, and prefixes
+    that prompts share are read once if they begin together. If memory runs out, what has not ended is drawn again with
+    half as many sequences together, and with the same random numbers.
 
     Args:
         model: the model.
@@ -101,7 +112,7 @@ def sample(
         sampling: how tokens are drawn.
         max_tokens: for each prompt, a limit below `max_new_tokens`, or None.
         until: a text that ends a sequence.
-        batch_size: the most sequences in a batch; None for as many as fit in memory (`batches.MOST_SEQUENCES` at most).
+        batch_size: the most sequences at a time; None for as many as fit in memory (`batches.MOST_SEQUENCES` at most).
         notify: called after each decoding step with the number of tokens that were drawn.
 
     Raises:
@@ -132,11 +143,11 @@ def continue_requests(
     """Continue the prompts that `make_requests` has checked; the other arguments are those of `sample`."""
     limit = max((one.limit for one in requests), default=0)
     fix = "If memory is short, lower batch_size (--batch) or the number of new tokens; else load the model again."
+    admission = Admission(model, [len(one.prompt) for one in requests], limit, batch_size)
     out: dict[int, Continuation] = {}
-    for batch in cut_batches(model, [len(one.prompt) for one in requests], limit, batch_size):
-        with translate_errors(ModelError, f"{model.name} cannot continue its prompts", fix):
-            drawn = draw_in_memory(model, [requests[i] for i in batch], sampling, until, notify)
-        out |= dict(zip(batch, drawn, strict=True))
+    with translate_errors(ModelError, f"{model.name} cannot continue its prompts", fix):
+        while len(out) < len(requests):
+            continue_in_memory(model, requests, sampling, until, admission, notify, out)
     return [out[i] for i in range(len(requests))]
 
 
@@ -165,111 +176,89 @@ def make_requests(
     return [SampleRequest(tuple(p), seed, limit) for p, seed, limit in zip(prompts, seeds, limits, strict=True)]
 
 
-def draw_in_memory(
-    model: Model, requests: list[SampleRequest], sampling: Sampling, until: str | None, notify: Callable[[int], None]
-) -> list[Continuation]:
-    """Sample one batch; if memory runs out, each half of it alone, down to single sequences."""
+def continue_in_memory(
+    model: Model,
+    requests: list[SampleRequest],
+    sampling: Sampling,
+    until: str | None,
+    admission: Admission,
+    notify: Callable[[int], None],
+    out: dict[int, Continuation],
+) -> None:
+    """Continue the requests that are not in `out`; if memory runs out, allow half as many together, and return."""
+    batch = GrowingBatch(model)
     try:
-        return draw_batch(model, requests, sampling, until, notify)
+        draw_sequences(batch, requests, sampling, until, admission, notify, out)
+        return
     except (MemoryError, RuntimeError) as error:
-        if len(requests) == 1 or not is_out_of_memory(error):
+        if len(batch.live) == 1 or not is_out_of_memory(error):
             raise
+    admission.most = len(batch.live) // 2
+    batch.clear()
     if model.device.type == "cuda":
         torch.cuda.empty_cache()  # after the except block, which keeps the tensors of the batch alive
-    half = len(requests) // 2
-    parts = (requests[:half], requests[half:])
-    return [each for part in parts for each in draw_in_memory(model, part, sampling, until, notify)]
 
 
 @torch.inference_mode()
-def draw_batch(
-    model: Model, requests: list[SampleRequest], sampling: Sampling, until: str | None, notify: Callable[[int], None]
-) -> list[Continuation]:
-    """Sample one batch, token by token."""
-    generators = [torch.Generator().manual_seed(one.seed) for one in requests]
-    written: list[list[int]] = [[] for _ in requests]
-    finish: list[Finish] = ["stop"] * len(requests)
-    batch = Batch(model, [one.prompt for one in requests], written)
-    while True:
-        own = [generators[i] for i in batch.live]
-        tokens = choose_tokens(batch.logits, sampling, own)
-        drawn = dict(zip(batch.live, tokens, strict=True))
-        if (bad := next((i for i in batch.live if drawn[i] == NOT_FINITE), None)) is not None:
-            ids = (*requests[bad].prompt, *written[bad])
-            raise make_finite_error(model.name, model.hf_model, ids, " while sampling")
-        going = [i for i, token in drawn.items() if token not in model.stop_ids]
-        for i in going:
-            written[i].append(drawn[i])
-        notify(len(going))
-        if until:
-            going = [i for i in going if not completes_text(model, written[i], until)]
-        for i in (i for i in going if len(written[i]) == requests[i].limit):
-            finish[i] = "length"
-        batch.keep([i for i in going if finish[i] == "stop"])
-        if not batch.live:
-            break
+def draw_sequences(
+    batch: GrowingBatch,
+    requests: list[SampleRequest],
+    sampling: Sampling,
+    until: str | None,
+    admission: Admission,
+    notify: Callable[[int], None],
+    out: dict[int, Continuation],
+) -> None:
+    """Sample token by token what is not in `out`, and put each sequence there when it ends."""
+    waiting = admission.sort(i for i in range(len(requests)) if i not in out)
+    while waiting or batch.live:
+        if waiting and batch.is_open:
+            chosen = admission.choose(waiting, [each.number for each in batch.live])
+            waiting = waiting[len(chosen) :]
+            if chosen:
+                batch.enter([begin_sequence(i, requests[i]) for i in chosen])
+        tokens = choose_tokens(batch.logits, sampling, [each.generator for each in batch.live])
+        batch.keep(append_tokens(batch, tokens, requests, until, notify, out))
         batch.advance()
-    ended = zip(requests, written, finish, strict=True)
-    return [Continuation(one.prompt, tuple(ids), how, one.seed) for one, ids, how in ended]
+
+
+def begin_sequence(number: int, request: SampleRequest) -> GrowingSequence:
+    """A sequence of no token yet, with a generator of its own."""
+    return GrowingSequence(number, request.prompt, torch.Generator().manual_seed(request.seed))
+
+
+def append_tokens(
+    batch: GrowingBatch,
+    tokens: Sequence[int],
+    requests: list[SampleRequest],
+    until: str | None,
+    notify: Callable[[int], None],
+    out: dict[int, Continuation],
+) -> list[GrowingSequence]:
+    """Append the drawn tokens, and list the sequences that go on; those that have ended are put into `out`."""
+    model = batch.model
+    drawn = list(zip(batch.live, tokens, strict=True))
+    for each, token in drawn:
+        if token == NOT_FINITE:
+            raise make_finite_error(model.name, model.hf_model, each.ids, " while sampling")
+    going = [(each, token) for each, token in drawn if token not in model.stop_ids]
+    for each, token in going:
+        each.written.append(token)
+    notify(len(going))
+    finish: dict[GrowingSequence, Finish] = dict.fromkeys(batch.live, "stop")
+    for each, _ in going:
+        if not (until and completes_text(model, each.written, until)):
+            finish.pop(each)
+            if len(each.written) == requests[each.number].limit:
+                finish[each] = "length"
+    for each, how in finish.items():
+        out[each.number] = Continuation(each.prompt, tuple(each.written), how, requests[each.number].seed)
+    return [each for each in batch.live if each not in finish]
 
 
 def completes_text(model: Model, ids: Sequence[int], text: str) -> bool:
     """Whether `text` is in the end of the text of `ids`, long enough to notice it with the token that completes it."""
     return text in model.decode(ids[-4 * len(text) - 4 :])  # a character has up to four tokens
-
-
-class Batch:
-    """Sequences while they are sampled: keys and values, padded on the left, and the logits of the next tokens.
-
-    `live` lists the sequences that have not ended, by their number in `prompts`. The caller shares `written` and
-    appends tokens to it.
-    """
-
-    def __init__(self, model: Model, prompts: list[tuple[int, ...]], written: list[list[int]]) -> None:
-        self.model, self.prompts, self.written = model, prompts, written
-        self.live = list(range(len(prompts)))
-        self.width = self.seen = max(map(len, prompts))
-        self._read(prompts)
-
-    def _read(self, sequences: list[tuple[int, ...]]) -> None:
-        """Read the live sequences from their start."""
-        if can_prefill(self.model, self.seen):
-            self.cache, self.logits = prefill_prompts(self.model, sequences)
-        else:
-            self.cache = DynamicCache(config=self.model.hf_model.config)
-            ids = torch.tensor([[0] * (self.seen - len(s)) + list(s) for s in sequences])
-            self.logits = self._forward(ids, 0)
-
-    def keep(self, live: list[int]) -> None:
-        """Drop all sequences but `live`, so that nothing is computed for those that have ended."""
-        if len(live) < len(self.live) and live:
-            places = [self.live.index(i) for i in live]
-            # recurrent states too can select in this way
-            self.cache.reorder_cache(cast("torch.LongTensor", torch.tensor(places)))
-        self.live = live
-
-    def advance(self) -> None:
-        """Read the last token of each live sequence; all tokens, if from now on they are scaled in another way."""
-        ids = torch.tensor([[self.written[i][-1]] for i in self.live])
-        self.seen += 1
-        if self.seen - 1 in self.model.scaling_lengths:
-            self._read([(*self.prompts[i], *self.written[i]) for i in self.live])
-            return
-        self.logits = self._forward(ids, self.seen - 1)
-
-    def _forward(self, ids: Int[Tensor, "batch pos"], start: int) -> Float[Tensor, "batch vocab"]:
-        model, stop = self.model, start + ids.shape[1]
-        pad = torch.tensor([self.width - len(self.prompts[i]) for i in self.live], device=model.device)
-        sequences = [(*self.prompts[i], *self.written[i]) for i in self.live]
-        out = model.hf_model(
-            input_ids=ids.to(model.device),
-            attention_mask=make_mask(model, sequences, pad, start, stop).to(model.device),
-            position_ids=(torch.arange(start, stop, device=pad.device) - pad[:, None]).clamp(min=0),
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return out.logits[:, -1].float()
 
 
 def choose_tokens(

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from faithlens.errors import ModelError
-from faithlens.execution import sample as sampling
+from faithlens.execution.growing import GrowingBatch, GrowingSequence
 from faithlens.execution.sample import NOT_FINITE, Sampling, choose_tokens, sample
 from tests.conftest import tiny
 
@@ -116,27 +116,67 @@ def test_a_step_moves_one_number_for_each_sequence_to_the_host(how: Sampling) ->
         assert sum(nbytes for _, nbytes in moved) <= 8 * rows + 8
 
 
-def test_memory_that_runs_out_halves_the_batch_and_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, tried = tiny("llama"), []
-    whole = sample(model, PROMPTS, range(5), WARM)
-    draw = sampling.draw_batch
+def test_prompts_that_enter_add_nothing_to_the_moves_of_other_steps() -> None:
+    """Two at a time: only the steps in which a prompt is read move more than the drawn tokens."""
+    model, steps, read = tiny("llama"), list[list[tuple[tuple[int, ...], int]]](), list[int]()
+    enter = GrowingBatch.enter
 
-    def draw_in_little_memory(model: Any, requests: list[Any], *more: Any) -> Any:
-        tried.append(len(requests))
-        if len(requests) > 2:
+    def count(batch: GrowingBatch, new: list[GrowingSequence]) -> None:
+        read.append(len(steps))
+        enter(batch, new)
+
+    def end_step(drawn: int) -> None:
+        steps.append(list(host.moved))
+        host.moved.clear()
+
+    with pytest.MonkeyPatch.context() as patch, HostMoves() as host:
+        patch.setattr(GrowingBatch, "enter", count)
+        sample(model, PROMPTS, range(5), WARM, max_tokens=[12, 2, 3, 2, 4], batch_size=2, notify=end_step)
+    assert len(read) > 2
+    for number, moved in enumerate(steps):
+        if number not in read:
+            [(rows,)] = [shape for shape, _ in moved if shape]
+            assert rows <= 2
+            assert sum(nbytes for _, nbytes in moved) <= 8 * rows + 8
+
+
+def let_memory_run_out(monkeypatch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[int]:
+    """After so many readings, more than `most` sequences do not fit. Gives the numbers of those that were tried."""
+    tried: list[int] = []
+    enter = GrowingBatch.enter
+
+    def enter_in_little_memory(batch: GrowingBatch, new: list[GrowingSequence]) -> None:
+        enter(batch, new)
+        tried.append(len(batch.live))
+        if len(batch.live) > most and len(tried) > after:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return draw(model, requests, *more)
 
-    monkeypatch.setattr(sampling, "draw_batch", draw_in_little_memory)
-    assert sample(model, PROMPTS, range(5), WARM) == whole
-    assert tried == [5, 2, 3, 1, 2]
+    monkeypatch.setattr(GrowingBatch, "enter", enter_in_little_memory)
+    return tried
+
+
+def test_memory_that_runs_out_halves_the_batch_and_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, limits = tiny("llama"), [12, 12, 2, 3, 12]
+    whole = sample(model, PROMPTS, range(5), WARM, max_tokens=limits)
+    tried = let_memory_run_out(monkeypatch, 2)
+    assert sample(model, PROMPTS, range(5), WARM, max_tokens=limits) == whole
+    assert tried[:2] == [5, 2]
+    assert max(tried[1:]) == 2
+
+
+def test_memory_that_runs_out_later_keeps_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three at a time; when the fourth enters, memory holds one. The two that have ended are not drawn again."""
+    model, limits = tiny("llama"), [2, 2, 12, 12, 12]
+    prompts = [PROMPTS[0]] * 5
+    whole = sample(model, prompts, range(5), WARM, max_tokens=limits)
+    tried, drawn = let_memory_run_out(monkeypatch, 1, after=1), list[int]()
+    assert sample(model, prompts, range(5), WARM, max_tokens=limits, batch_size=3, notify=drawn.append) == whole
+    assert tried == [3, 3, 1, 1, 1]
+    assert sum(drawn) == sum(len(each.ids) for each in whole) + 2  # of the third, which began before memory ran out
 
 
 def test_one_sequence_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_out(*_: Any) -> Any:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(sampling, "draw_batch", run_out)
+    let_memory_run_out(monkeypatch, 0)
     with pytest.raises(ModelError, match="out of memory"):
         sample(tiny("llama"), PROMPTS, range(5), WARM)
 
@@ -144,11 +184,11 @@ def test_one_sequence_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPa
 def test_another_fault_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
-    def fail(model: Any, requests: list[Any], *_: Any) -> Any:
-        tried.append(len(requests))
+    def fail(batch: GrowingBatch, new: list[GrowingSequence]) -> None:
+        tried.append(len(new))
         raise RuntimeError("a shape is wrong")
 
-    monkeypatch.setattr(sampling, "draw_batch", fail)
+    monkeypatch.setattr(GrowingBatch, "enter", fail)
     with pytest.raises(ModelError, match="a shape is wrong"):
         sample(tiny("llama"), PROMPTS, range(5), WARM)
     assert tried == [5]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from faithlens.execution import sample as sampling
+from faithlens.execution import growing
 from faithlens.execution.prefill import can_prefill, prefill_prompts
 from faithlens.execution.sample import Sampling, sample
 from faithlens.model.model import Model
@@ -20,7 +20,7 @@ def test_the_model_goes_on_as_if_it_had_read_each_prompt_itself(family: str, mon
     branches = [TRUNK, TRUNK] if family == "llama4" else BRANCHES
     model, seeds = tiny(family), range(len(branches))
     together = sample(model, branches, seeds, Sampling(max_new_tokens=12))
-    monkeypatch.setattr(sampling, "can_prefill", lambda model, longest: False)
+    monkeypatch.setattr(growing, "can_prefill", lambda model, longest: False)
     assert together == [sample(model, [b], [i], Sampling(max_new_tokens=12))[0] for i, b in enumerate(branches)]
 
 
