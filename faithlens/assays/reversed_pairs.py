@@ -1,5 +1,4 @@
-"""A question and its reverse (Arcuschin et al. 2025, arXiv:2503.08679): does the model contradict itself, and where in
-the chain was that decided?
+"""Does the model contradict itself on a question and its reverse (Arcuschin et al. 2025, arXiv:2503.08679)?
 
 Kept: a pair whose answers are both Yes or both No is contradictory; the published rule for flags over many samples is
 `fl.stats.flag_pairs`, which `fl.stats.flag_scores` applies to the scores of a run. Changed: the answer is read from
@@ -13,8 +12,8 @@ are forced after ever more steps:
 The exchange asks whether the chains carry the answers: in a pair with different answers, each question with the chain
 of the other then gets the answer of the other. In a contradictory pair both chains argue for the same answer, and the
 exchange tells nothing. `decided_at` is the first cut from which on the forced answer is the final one, as a share of
-the chain: 0 says that it stood before the chain began. `fl.effects.locate_decision` asks the same of the logit lens and
-of a probe.
+the chain: 0 means that the answer was fixed before the chain began. `fl.effects.locate_decision` measures the same by
+the logit lens and by a probe.
 """
 
 from collections.abc import Iterator

@@ -2,8 +2,9 @@
 
 1. Run the clean and the corrupted trace, and fix the logit difference between their answers.
 2. Approximate the patch of every step in every layer. With ``midpoints=0`` one backward pass at the base run gives all
-   cells: the gradient at the activations, times the way to those of the other run (attribution patching, Nanda 2023).
-   With more, the gradient is the mean over points of the way, layer by layer (integrated gradients).
+   cells: the gradient at the activations, times their difference from those of the other run (attribution patching,
+   Nanda 2023). With more, the gradient is averaged over points between the two runs, layer by layer (integrated
+   gradients).
 3. Rank the cells by the absolute value of their approximate effect, averaged over traces.
 4. Patch the `top` cells exactly, and `n_checked` others drawn at random. The random ones are needed: among the
    strongest approximations alone, a strong cell that the gradient misses would never be seen.
@@ -127,9 +128,10 @@ def attribution_effects(
 ) -> StepEffects:
     """Integrated gradients of the residual stream at every step, compared with exact patches.
 
-    All steps move together from the base run's stream before `layer` to the other run's. Each step gets the mean
-    gradient over `midpoints` points of the way, times the way (Sundararajan et al. 2017, section 3), summed over its
-    tokens. So the effects add up to the effect of patching all steps at once, up to the error of the midpoints.
+    All steps move together from the base run's stream before `layer` to the other run's. The effect of a step is the
+    mean gradient over `midpoints` points of the way, times the difference of the two streams, summed over the step's
+    tokens (Sundararajan et al. 2017, section 3). So the effects add up to the effect of patching all steps at once, up
+    to the error of the midpoints.
 
     Returns effects of shape (trace, 1, step), in logits; `quality` says how well they agree with exact patches.
 

@@ -1,4 +1,4 @@
-"""Which steps matter on policy, and do edits of the same steps name the same ones?
+"""Which steps matter when the model itself writes others in their place, and do edits name the same steps?
 
 1. New ends of each chain are written before each step and after it (`faithlens.assays.resampling`).
 2. Each step is hidden from the answer, deleted, and cut away with all that follows: exact edits, which write nothing.

@@ -65,8 +65,8 @@ class Cost:
 
     Attributes:
         requests: the number of requests.
-        tokens: of all requests, about.
-        most_reply_tokens: of all replies, at most.
+        tokens: the approximate number of tokens of all requests.
+        most_reply_tokens: the largest number of tokens that all replies together can have.
     """
 
     requests: int

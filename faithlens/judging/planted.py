@@ -206,7 +206,7 @@ class PlantedChain:
 
 @cache
 def list_planted_chains() -> tuple[PlantedChain, ...]:
-    """All of them, always the same."""
+    """All chains with planted sayings; every call gives the same ones."""
     return (*_list_english_chains(), *_list_chains_of_organisms())
 
 

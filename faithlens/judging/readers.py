@@ -62,8 +62,8 @@ class JudgeModel:
 
     Attributes:
         writer: the model, behind an endpoint or in this process.
-        repeats: how often it reads each chain.
-        max_new_tokens: of a reply; a reasoning model needs more.
+        repeats: the number of times that it reads each chain.
+        max_new_tokens: the longest reply, in tokens; a reasoning model needs more.
     """
 
     writer: Editor
@@ -133,8 +133,8 @@ def load_readers(
     Args:
         names: "words"; URL#MODEL for a model behind an OpenAI-style endpoint; or a model, as `load` takes it.
         key_envs: for each host of an endpoint, the environment variable that holds its key. Default: OPENAI_API_KEY.
-        repeats: how often a model reads each chain.
-        max_new_tokens: of a reply.
+        repeats: the number of times that a model reads each chain.
+        max_new_tokens: the longest reply of a model, in tokens.
         device, dtype: of models in this process.
 
     Raises:
@@ -167,10 +167,10 @@ def load_readers(
 
 
 def _check_name(name: str) -> None:
-    """Refuse a misspelt "words" and the editors that are no model, which would be looked for as models.
+    """Refuse names that would be looked for as models: a misspelt "words", and editors that are no model.
 
     Raises:
-        ConfigError: one of the two.
+        ConfigError: the name is one of these.
     """
     is_model = "/" in name or name in list_short_names() or Path(name).exists()
     near = "" if is_model or not get_close_matches(name, [WORDS], n=1) else f"Did you mean {WORDS!r}? "
@@ -184,10 +184,10 @@ def _find_host(name: str) -> str:
 
 
 def _check_keys(hosts: Sequence[str], keys: Mapping[str, str]) -> None:
-    """Refuse names of hosts that no reader has, and one key that would go to several hosts.
+    """Refuse a host that no reader has, and a key that would be sent to several hosts.
 
     Raises:
-        ConfigError: one of the two.
+        ConfigError: there is such a host or such a key.
     """
     for host in keys:
         if host not in hosts:

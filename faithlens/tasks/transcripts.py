@@ -61,12 +61,18 @@ class TranscriptTask(FixedTask):
     """The questions of a file of transcripts, as a task.
 
     Attributes:
-        transcripts: all of them, in the file's order.
+        transcripts: the chains of thought in the file, in its order.
         left_out: the number of bad entries that were left out, by reason; empty without `skip_bad`.
         remarks: what else is to say about the file, such as which of several filters was read.
         prompts: the prompts that the file gives, by the id of their question.
 
-    Raises TaskError where the file cannot be read, is empty, mixes forms, or has broken entries (the first ten named).
+    Args:
+        path: the file; its name and its first line tell its format.
+        skip_bad: whether bad entries are left out; otherwise a file that has any is refused.
+
+    Raises:
+        TaskError: the file cannot be read, is empty, mixes forms, or has broken entries (the first ten are named); or
+            it is a log of Inspect and inspect-ai is not installed.
     """
 
     def __init__(self, path: str | Path, *, skip_bad: bool = False) -> None:
@@ -94,20 +100,6 @@ class TranscriptTask(FixedTask):
     @cached_property
     def _by_id(self) -> dict[str, Question]:
         return {question.id: question for question in self.all_questions}
-
-
-def read_transcripts(path: str | Path, *, skip_bad: bool = False) -> list[Transcript]:
-    """The chains of thought in a file, in its order; its name and its first line tell the format.
-
-    Args:
-        path: the file.
-        skip_bad: whether bad entries are left out; otherwise a file that has any is refused.
-
-    Raises:
-        TaskError: the file cannot be read, is empty, mixes forms, or has broken entries (the first ten are named);
-            or it is a log of Inspect and inspect-ai is not installed.
-    """
-    return _read_file(Path(path), skip_bad)[0]
 
 
 def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], FaultList, QuestionCollection]:

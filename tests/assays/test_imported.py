@@ -16,7 +16,7 @@ from faithlens.interventions.case import Case, FailedChain
 from faithlens.model.model import Model
 from faithlens.tasks.question import Question
 from faithlens.tasks.running_sum import RunningSum
-from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcripts
+from faithlens.tasks.transcripts import Transcript, TranscriptTask
 from tests.tasks.inspect_logs import evaluate
 
 N, SEED = 4, 3
@@ -86,7 +86,7 @@ def test_an_imported_chain_scores_as_the_sampled_one(
     model: Model, sampled_cases: list[Case], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
 ) -> None:
     known = {question.text: question for question, _ in chains}
-    result = [replace(t, question=known[t.question.text]) for t in read_transcripts(write(tmp_path, chains))]
+    result = [replace(t, question=known[t.question.text]) for t in TranscriptTask(write(tmp_path, chains)).transcripts]
     by_question = {case.question: case for case in usable(import_chains(model, TASK, result, SEED))}
     imported = [by_question[case.question] for case in sampled_cases]
     for mine, theirs in zip(imported, sampled_cases, strict=True):

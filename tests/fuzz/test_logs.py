@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from faithlens.errors import TaskError
 from faithlens.tasks.jsonl import JsonLines
-from faithlens.tasks.transcripts import TranscriptTask, read_transcripts
+from faithlens.tasks.transcripts import TranscriptTask
 from tests.fuzz.runner import check_error, fuzz
 from tests.fuzz.strategies import ANY_TEXT, CHAIN_ENTRIES, ENTRIES, JSON, LM_EVAL_ENTRIES, make_line, mutate_entry
 
@@ -42,7 +42,7 @@ def check_chains(lines: list[str]) -> None:
     except TaskError:
         task = None
     try:
-        whole = read_transcripts(path)
+        whole = TranscriptTask(path).transcripts
     except TaskError as error:
         assert task is None or task.left_out
         check_error(error)
@@ -83,7 +83,7 @@ def test_question_files(lines: list[str]) -> None:
 def test_any_bytes(content: bytes, name: str) -> None:
     path = Path(FOLDER.name) / name
     path.write_bytes(content)
-    for read in (read_transcripts, JsonLines):
+    for read in (TranscriptTask, JsonLines):
         try:
             read(path)
         except TaskError:

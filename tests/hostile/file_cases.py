@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faithlens.commands.sweep.config import read_sweep_config
-from faithlens.tasks.transcripts import read_transcripts
+from faithlens.tasks.transcripts import TranscriptTask
 from tests.hostile.case import Case
 
 
@@ -19,7 +19,9 @@ def use_file(content: str | bytes, name: str, read: Callable[[Path], object]) ->
 
 
 def use_log(content: str | bytes) -> Case:
-    return use_file(content, "chains.jsonl", lambda path: f"{len(read_transcripts(path))} chain, read as it is")
+    return use_file(
+        content, "chains.jsonl", lambda path: f"{len(TranscriptTask(path).transcripts)} chain, read as it is"
+    )
 
 
 def write_line(**entries: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from faithlens.errors import TaskError
-from faithlens.tasks.transcripts import read_transcripts
+from faithlens.tasks.transcripts import TranscriptTask
 
 
 def write(folder: Path, *lines: object, name: str = "chains.jsonl") -> Path:
@@ -18,7 +18,7 @@ def write(folder: Path, *lines: object, name: str = "chains.jsonl") -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(TaskError) as caught:
-        read_transcripts(path)
+        TranscriptTask(path)
     return str(caught.value)
 
 

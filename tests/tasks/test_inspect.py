@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faithlens.tasks.question import Question
-from faithlens.tasks.transcripts import TranscriptTask, read_transcripts
+from faithlens.tasks.transcripts import TranscriptTask
 from tests.tasks.chain_files import refusal, write
 from tests.tasks.inspect_logs import evaluate
 
@@ -34,7 +34,7 @@ def test_logs_of_inspect_are_read_with_epochs_as_samples(tmp_path: Path) -> None
         ("3 + ", "max_tokens"),
     ]
     sample = {"id": "nuts", "input": "3 + 4?", "choices": ["6", "7"], "target": "B"}
-    result = read_transcripts(evaluate(tmp_path, replies, [sample], epochs=5))
+    result = TranscriptTask(evaluate(tmp_path, replies, [sample], epochs=5)).transcripts
     assert {t.question for t in result} == {Question("sample-nuts", "3 + 4?", ("A", "B"), "B", ("6", "7"))}
     assert [t.sample for t in result] == [0, 1, 2, 3, 4]
     assert {(t.cot, t.finish) for t in result} == {
@@ -51,7 +51,9 @@ def test_messages_as_input_and_free_form_targets_of_inspect(tmp_path: Path) -> N
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 
     messages = [ChatMessageSystem(content="Be short."), ChatMessageUser(content="600 + 600?")]
-    [result] = read_transcripts(evaluate(tmp_path, [("1200", "stop")], [{"input": messages, "target": ["1,200"]}]))
+    [result] = TranscriptTask(
+        evaluate(tmp_path, [("1200", "stop")], [{"input": messages, "target": ["1,200"]}])
+    ).transcripts
     assert (result.question.text, result.question.answer, result.cot) == ("600 + 600?", "1200", "1200")
 
 
@@ -84,7 +86,7 @@ def test_the_output_of_an_inspect_sample_is_read_and_never_its_prompt(tmp_path: 
         ChatMessageUser(content="2 + 2?"),
     ]
     path = evaluate(tmp_path, [("It is 4.", "stop")], [{"id": "sum", "input": shots, "target": "4"}])
-    assert [t.cot for t in read_transcripts(path)] == ["It is 4."]
+    assert [t.cot for t in TranscriptTask(path).transcripts] == ["It is 4."]
     log = read_eval_log(str(path))
     assert log.samples is not None
     [sample] = log.samples
@@ -124,7 +126,7 @@ def test_options_that_a_solver_of_inspect_shuffles_stand_as_the_model_saw_them(t
     ]
     solver = multiple_choice(shuffle=random.Random(3))
     path = evaluate(tmp_path, reply, samples, epochs=6, solver=solver, scorer=choice())
-    result = read_transcripts(path)
+    result = TranscriptTask(path).transcripts
     assert len(result) == 12
     assert len({t.question.choices for t in result}) > 3
     for each in result:

@@ -6,7 +6,7 @@ import pytest
 from faithlens.errors import TaskError
 from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.question import Question, Task
-from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcripts
+from faithlens.tasks.transcripts import Transcript, TranscriptTask
 from tests.tasks.chain_files import make_log_entry, refusal, write
 
 CHOICE = {"question": "2 + 3?", "choices": ["4", "5", "6"], "answer": "B"}
@@ -25,7 +25,7 @@ def test_own_lines_hold_one_or_more_chains(tmp_path: Path) -> None:
     )
     first = Question("sum", "2 + 3?", ("A", "B", "C"), "B", ("4", "5", "6"))
     second = Question("line-2", "3 + 3?", ("A", "B", "C"), "C", ("4", "5", "6"))
-    assert read_transcripts(path) == [
+    assert TranscriptTask(path).transcripts == [
         Transcript(first, "2 + 3 = 5.\nThe answer is (B).", 0, "stop"),
         Transcript(second, "It is", 0, "length"),
         Transcript(second, "", 1, "length"),
@@ -48,7 +48,7 @@ def test_own_lines_hold_one_or_more_chains(tmp_path: Path) -> None:
 def test_of_a_think_block_the_inside_is_the_chain(
     tmp_path: Path, reply: str, finish: str, cot: str, ended: str
 ) -> None:
-    [result] = read_transcripts(write(tmp_path, FREE_FORM | {"cot": reply, "finish": finish}))
+    [result] = TranscriptTask(write(tmp_path, FREE_FORM | {"cot": reply, "finish": finish})).transcripts
     assert (result.cot, result.finish) == (cot, ended)
 
 
@@ -105,7 +105,7 @@ def test_gsm8k_logs_are_read_once_whatever_the_filters(tmp_path: Path) -> None:
     doc = {"question": "Bob has $1,000 and earns $200. How much?", "answer": "1000 + 200 = 1200\n#### 1,200"}
     line = make_log_entry(doc, doc["answer"], " 1000 + 200 = 1200. The answer is 1200.", " Twelve.", id_=7)
     path = write(tmp_path, line, line | {"filter": "flexible-extract"}, name="samples_gsm8k_cot_2026-01-01.jsonl")
-    first, second = read_transcripts(path)
+    first, second = TranscriptTask(path).transcripts
     assert first.question.id == "doc-7"
     assert first.question.text == doc["question"]
     assert (first.question.form, first.question.answer) == ("free-form", "1200")
@@ -159,7 +159,7 @@ def test_documents_become_questions(
     choices: tuple[str, ...] | None,
     answer: str,
 ) -> None:
-    [result] = read_transcripts(write(tmp_path, make_log_entry(doc, target, "So.")))
+    [result] = TranscriptTask(write(tmp_path, make_log_entry(doc, target, "So."))).transcripts
     assert (result.question.text, result.question.answer) == (text, answer)
     assert candidates is None or result.question.candidates == candidates
     assert choices is None or result.question.choices == choices
@@ -271,7 +271,7 @@ def test_doubled_documents_and_several_filters_are_said(tmp_path: Path) -> None:
 def test_gold_letters_and_indices_name_one_option(
     tmp_path: Path, doc: dict[str, object], target: str, answer: str
 ) -> None:
-    [result] = read_transcripts(write(tmp_path, make_log_entry({"question": "Which?"} | doc, target, "So.")))
+    [result] = TranscriptTask(write(tmp_path, make_log_entry({"question": "Which?"} | doc, target, "So."))).transcripts
     assert result.question.answer == answer
 
 
@@ -283,4 +283,4 @@ def test_a_gold_index_that_contradicts_the_target_is_refused(tmp_path: Path) -> 
 @pytest.mark.parametrize(("key", "gold"), [("gold", 1), ("label", 1), ("answer_index", [1])])
 def test_the_gold_index_of_a_document_names_an_option(tmp_path: Path, key: str, gold: object) -> None:
     line = make_log_entry({"question": "1 + 1?", "choices": ["1", "2", "3"], key: gold}, "1", "Two.")
-    assert read_transcripts(write(tmp_path, line))[0].question.answer == "B"
+    assert TranscriptTask(write(tmp_path, line)).transcripts[0].question.answer == "B"

@@ -10,7 +10,7 @@ from faithlens.tasks.kinds import BIASES, HINTS, VALUE_HINTS
 
 
 def list_judged() -> Iterator[Measure]:
-    """Those of every kind of hint and bias."""
+    """The measures of every kind of hint and bias."""
     for what, kinds in (("hint", HINTS), ("hint at a value", VALUE_HINTS), ("bias", BIASES)):
         for kind, label in kinds.items():
             of, common = f"judged, {what}: {label}", {"heading": "Hints as readers judge them"}
