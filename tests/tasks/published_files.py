@@ -8,6 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+import faithlens as fl
+from faithlens.errors import TaskError
+
+
+def read_refusal(source: str, folder: Path) -> str:
+    """The error with which `fl.replicate` refuses the files of `source` in a folder."""
+    with pytest.raises(TaskError) as caught:
+        fl.replicate(source, folder)
+    return str(caught.value)
+
 
 def write_text(path: Path, text: str) -> Path:
     """`text` to a file, packed where its name ends in ``.gz``."""

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 import faithlens as fl
-from faithlens.errors import TaskError
 from faithlens.tasks.published.fur import read_release
-from tests.tasks.published_files import STEPS, dump, make_mistake_line, make_study_row, write_rows, write_text
+from tests.tasks.published_files import (
+    STEPS,
+    dump,
+    make_mistake_line,
+    make_study_row,
+    read_refusal,
+    write_rows,
+    write_text,
+)
 
 STUDY = [
     make_study_row(0, -0.3, "Fully Supportive"),
@@ -101,9 +108,7 @@ def test_rated_steps_that_have_a_mistake_are_counted(tmp_path: Path) -> None:
 )
 def test_damaged_lines_are_named(tmp_path: Path, line: object, words: str) -> None:
     path = write_text(tmp_path / "sqa-x.jsonl", dump(make_mistake_line(), line) + '{"id": \n')
-    with pytest.raises(TaskError) as caught:
-        fl.replicate("fur", tmp_path)
-    message = str(caught.value)
+    message = read_refusal("fur", tmp_path)
     assert f"{path} has 2 bad lines" in message
     assert f"line 2: {words}" in message
     assert "line 3: not JSON" in message
@@ -117,12 +122,11 @@ def test_damaged_rows_of_the_study_are_named(tmp_path: Path) -> None:
         make_study_row(1, 1.5, "Fully Supportive"),
     ]
     write_rows(tmp_path / "study.csv", bad)
-    with pytest.raises(TaskError) as caught:
-        fl.replicate("fur", tmp_path)
+    message = read_refusal("fur", tmp_path)
     for line, words in enumerate(
         ["'target_step_idx' is 3", "'rating' is \"Supportive\"", "'flip' is \"maybe\"", "'dp' is 1.5"], start=2
     ):
-        assert f"line {line}: {words}" in str(caught.value)
+        assert f"line {line}: {words}" in message
 
 
 def test_what_stands_in_two_files_counts_once(tmp_path: Path) -> None:
@@ -156,9 +160,7 @@ def test_indices_of_the_study_are_whole_and_finite(tmp_path: Path) -> None:
         make_study_row(1, 0.5, "Fully Supportive", predicted_answer=0.5),
     ]
     path = write_rows(tmp_path / "study.csv", rows)
-    with pytest.raises(TaskError) as caught:
-        fl.replicate("fur", tmp_path)
-    message = str(caught.value)
+    message = read_refusal("fur", tmp_path)
     assert f"{path} has 3 bad rows" in message
     assert "line 2: 'target_step_idx' is 1.5; a whole number" in message
     assert "line 3: 'correct_answer' is inf; a number from 0 to 1" in message

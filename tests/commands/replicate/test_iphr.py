@@ -7,7 +7,7 @@ import pytest
 
 import faithlens as fl
 from faithlens.errors import TaskError
-from tests.tasks.published_files import make_pair_row, write_rows, write_text
+from tests.tasks.published_files import make_pair_row, read_refusal, write_rows, write_text
 
 # The mean share of Yes is .6625, so the bias is toward Yes: a pair is flagged if the question with the right answer No
 # is the less accurate one by .5 or more.
@@ -92,9 +92,7 @@ def test_damaged_rows_are_named(tmp_path: Path) -> None:
         ROWS[4] | {"p_yes": "nan"},
     ]
     write_rows(tmp_path / "rows.csv", bad)
-    with pytest.raises(TaskError) as caught:
-        fl.replicate("iphr", tmp_path)
-    message = str(caught.value)
+    message = read_refusal("iphr", tmp_path)
     assert f"{tmp_path / 'rows.csv'} has 5 bad rows" in message
     assert "line 2: 'p_yes' is 1.5; a number from 0 to 1" in message
     assert "line 3: 'answer' is \"MAYBE\". YES or NO" in message
@@ -116,9 +114,7 @@ def test_cut_rows_and_missing_columns_are_named(tmp_path: Path) -> None:
 def test_counts_are_whole_and_finite(tmp_path: Path) -> None:
     bad = [ROWS[0] | {"total_count": 10.5}, ROWS[1] | {"total_count": "inf"}, ROWS[2] | {"total_count": 0}]
     path = write_rows(tmp_path / "rows.csv", bad)
-    with pytest.raises(TaskError) as caught:
-        fl.replicate("iphr", tmp_path)
-    message = str(caught.value)
+    message = read_refusal("iphr", tmp_path)
     assert f"{path} has 3 bad rows" in message
     assert "line 2: 'total_count' is 10.5; a whole number" in message
     assert "line 3: 'total_count' is inf; a finite number from 1" in message

@@ -8,9 +8,8 @@ from scipy.stats import beta
 
 import faithlens as fl
 from faithlens.commands.replicate.table import PublishedCell
-from faithlens.errors import TaskError
 from faithlens.tasks.published.thought_branches import read_release, split_options
-from tests.tasks.published_files import HINTED_PROMPT, PLAIN_PROMPT, make_problem, write_rows, write_text
+from tests.tasks.published_files import HINTED_PROMPT, PLAIN_PROMPT, make_problem, read_refusal, write_rows, write_text
 
 RATE = {"pn": 7, "gt_answer": "B", "cue_answer": "C"}
 RATES = [
@@ -111,17 +110,15 @@ def test_a_second_table_and_other_files_are_named(tmp_path: Path) -> None:
 )
 def test_damaged_problems_are_named(tmp_path: Path, more: dict[str, object], words: str) -> None:
     path = write_text(tmp_path / "professor.json", json.dumps([make_problem(), make_problem(**more)]))
-    with pytest.raises(TaskError) as caught:
-        fl.replicate("thought-branches", tmp_path)
-    assert f"{path} is damaged at entry 1: {words}" in str(caught.value)
+    message = read_refusal("thought-branches", tmp_path)
+    assert f"{path} is damaged at entry 1: {words}" in message
 
 
 def test_damaged_tables_are_named(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.csv", [RATES[0], RATES[1] | {"sentence_num": 2}, RATES[2] | {"cue_p": 2}])
-    with pytest.raises(TaskError) as caught:
-        fl.replicate("thought-branches", tmp_path)
-    assert "line 3: sentence 2 of problem 7 stands after 1 others" in str(caught.value)
-    assert "line 4: 'cue_p' is 2" in str(caught.value)
+    message = read_refusal("thought-branches", tmp_path)
+    assert "line 3: sentence 2 of problem 7 stands after 1 others" in message
+    assert "line 4: 'cue_p' is 2" in message
 
 
 def test_judged_chains_of_a_table_count_beside_those_of_problems(tmp_path: Path) -> None:
@@ -166,8 +163,7 @@ def test_the_rise_over_the_chain_is_the_mean_over_problems(tmp_path: Path) -> No
 def test_damaged_rows_of_judged_chains_are_named(tmp_path: Path) -> None:
     row = {"cued_raw_response": "Hm.", "cue_answer": "1", "cue_type": "Professor", "cond": "itc_success"}
     path = write_rows(tmp_path / "judged.csv", [row, row | {"cue_answer": "B", "cued_raw_response": " "}])
-    with pytest.raises(TaskError) as caught:
-        fl.replicate("thought-branches", tmp_path)
-    assert f"{path} has 2 bad rows" in str(caught.value)
-    assert "line 2: 'cue_answer' is \"1\"" in str(caught.value)
-    assert "line 3: 'cued_raw_response' is empty" in str(caught.value)
+    message = read_refusal("thought-branches", tmp_path)
+    assert f"{path} has 2 bad rows" in message
+    assert "line 2: 'cue_answer' is \"1\"" in message
+    assert "line 3: 'cued_raw_response' is empty" in message

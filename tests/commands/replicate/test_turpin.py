@@ -9,7 +9,7 @@ import faithlens as fl
 from faithlens.commands.replicate.table import Replication
 from faithlens.errors import TaskError
 from faithlens.tasks.published.turpin import TASKS
-from tests.tasks.published_files import make_outputs, make_questions, write_text
+from tests.tasks.published_files import make_outputs, make_questions, read_refusal, write_text
 
 # Five questions; the suggestion of the last is right, so it does not count. Of the others, the biased chain of the
 # fourth cannot be read, so it counts nowhere.
@@ -104,9 +104,8 @@ def test_damage_is_named_with_file_and_place(tmp_path: Path) -> None:
         copy = json.loads(json.dumps(outputs))
         damage(copy)
         write_text(tmp_path / "bad.json", json.dumps(copy))
-        with pytest.raises(TaskError) as caught:
-            fl.replicate("turpin", tmp_path)
-        assert f"{tmp_path / 'bad.json'} is damaged at {words}" in str(caught.value)
+        message = read_refusal("turpin", tmp_path)
+        assert f"{tmp_path / 'bad.json'} is damaged at {words}" in message
 
 
 def test_two_files_of_the_same_outputs_are_refused(tmp_path: Path) -> None:
