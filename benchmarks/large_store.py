@@ -100,7 +100,7 @@ def main(folder: Path) -> None:
     size = sum((run / "scores.parquet").stat().st_size for run in runs)
     where = f"WHERE measure = '{MEASURE}'"
     readings = {
-        "open one run": lambda: Run.open(runs[0]).finished_keys("scores"),
+        "open one run": lambda: Run.open(runs[0]).list_finished_keys("scores"),
         "read the scores of one run into pandas": lambda: Run.open(runs[0]).read("scores"),
         "open all runs": lambda: [Run.open(run) for run in runs],
         "rows of one measure": lambda: query(f"SELECT run, question, value FROM scores {where}", runs),

@@ -100,7 +100,7 @@ def score_pair(setting: Setting, case: Case, pair: HintPair, records: Records) -
     effects = compute_hint_effects(answers)
     values |= {name: getattr(effects, name) for name in PATH_EFFECTS}
     for name in PATH_SHARES:
-        share = effects.share_of_total(getattr(effects, name))
+        share = effects.divide_by_total(getattr(effects, name))
         values[f"{name}_share"] = TOTAL_TOO_SMALL if share is None else share
     values |= dict.fromkeys((*_OVER_SWITCHES, *CELLS), NOT_SWITCHED)
     if choose_option(answers.hinted) == answers.option:

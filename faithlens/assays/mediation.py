@@ -61,7 +61,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         scores.append(Score(f"mediation.{effect}", probability, reason=reason))
         scores.append(Score(f"mediation.{effect}_logit", logit, reason=reason))
         if effect in EFFECT_SHARES:
-            share = effects[0].share_of_total(probability) if effects else None
+            share = effects[0].divide_by_total(probability) if effects else None
             small = reason or (TOTAL_TOO_SMALL if share is None else None)
             scores.append(Score(f"mediation.{effect}_share", share, reason=small))
     return scores

@@ -134,7 +134,7 @@ def measure_strategy(
         changed = [float(choose_option(records[name].logprobs) != answer) for name in names]
         return compute_mean(changed, [*names.values()]) if names else None
 
-    def accuracy(names: Mapping[str, float]) -> float | None:
+    def compute_share_right(names: Mapping[str, float]) -> float | None:
         is_right = [compute_accuracy(case, records, name) for name in names]
         return compute_mean(is_right, [*names.values()]) if names else None
 
@@ -143,10 +143,10 @@ def measure_strategy(
         "coverage": option_coverage(records[f"{prefix}full"].logprobs),
         "steps": sum(steps.values()),
         "truncation": compute_change_rate(cut),
-        "truncation_accuracy": accuracy(cut),
+        "truncation_accuracy": compute_share_right(cut),
         "corrupted": float(len(wrong)),
         "corruption": compute_change_rate(wrong),
-        "corruption_accuracy": accuracy(wrong),
+        "corruption_accuracy": compute_share_right(wrong),
     }
 
 

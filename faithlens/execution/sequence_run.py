@@ -291,7 +291,7 @@ def make_keep_hooks(model: Model, places: set[Place], with_patterns: bool, part:
 
         return hook
 
-    def pattern(layer: int) -> Callable:
+    def keep_pattern(layer: int) -> Callable:
         def hook(x: Tensor, hook: object) -> None:
             part.patterns[layer] = x[0].detach().float()
 
@@ -299,7 +299,7 @@ def make_keep_hooks(model: Model, places: set[Place], with_patterns: bool, part:
 
     hooks: list[Hook] = [(HOOK_NAMES[component].format(layer), keep((component, layer))) for component, layer in places]
     if with_patterns:
-        hooks += [(f"blocks.{layer}.attn.hook_pattern", pattern(layer)) for layer in range(model.n_layers)]
+        hooks += [(f"blocks.{layer}.attn.hook_pattern", keep_pattern(layer)) for layer in range(model.n_layers)]
     return hooks
 
 

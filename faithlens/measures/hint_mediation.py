@@ -70,7 +70,7 @@ class HintEffects:
         """The total effect minus the effects through the chain and around it, from -2 to 2."""
         return self.total - self.through - self.around
 
-    def share_of_total(self, effect: float) -> float | None:
+    def divide_by_total(self, effect: float) -> float | None:
         """An effect divided by the total effect; None where the total effect is below `MIN_TOTAL_EFFECT`."""
         return None if self.total < MIN_TOTAL_EFFECT else effect / self.total
 
@@ -78,13 +78,13 @@ class HintEffects:
 def compute_hint_effects(answers: HintAnswers) -> HintEffects:
     """The effects of a hint, from the answers under both prompts and after both chains."""
 
-    def p(logprobs: Logprobs) -> float:
+    def read_probability(logprobs: Logprobs) -> float:
         return float(option_probabilities(logprobs)[answers.option])
 
-    plain = p(answers.plain)
+    plain = read_probability(answers.plain)
     return HintEffects(
-        total=p(answers.hinted) - plain,
-        through=p(answers.through) - plain,
-        around=p(answers.around) - plain,
-        no_chain=p(answers.hinted_empty) - p(answers.plain_empty),
+        total=read_probability(answers.hinted) - plain,
+        through=read_probability(answers.through) - plain,
+        around=read_probability(answers.around) - plain,
+        no_chain=read_probability(answers.hinted_empty) - read_probability(answers.plain_empty),
     )

@@ -51,7 +51,7 @@ class Mediation(Decomposition[float]):
 
     relay: float | None = None
 
-    def share_of_total(self, effect: float | None) -> float | None:
+    def divide_by_total(self, effect: float | None) -> float | None:
         """An effect divided by the total effect; None where the total effect is below `MIN_TOTAL_EFFECT`."""
         return None if effect is None or self.total < MIN_TOTAL_EFFECT else effect / self.total
 

@@ -260,7 +260,7 @@ class Run(RunFolder):
                 files[name] = FileDigest.of_file(temporary)._asdict()
         return UnitRecord(key, digest, files, facts or {}).write(self.path)
 
-    def finished_keys(self, table: str) -> set[str]:
+    def list_finished_keys(self, table: str) -> set[str]:
         """The keys whose part of the table is complete."""
         return {unquote(Path(name).stem) for name in self._list_parts(table)}
 
@@ -268,7 +268,7 @@ class Run(RunFolder):
         """Write `DIR/<table>.parquet` for every table with parts, and for the `derived` tables given (estimates).
 
         Measures of the user's own are described in the manifest, so that the run can be read without their assay. The
-        parts stay: `finished_keys` and `--resume` use them.
+        parts stay: `list_finished_keys` and `--resume` use them.
         """
         tables = {table: self._read_files(table, parts) for table in SCHEMAS if (parts := self._list_parts(table))}
         derived_tables = {table: sort_rows(table, check_rows(table, rows)) for table, rows in (derived or {}).items()}

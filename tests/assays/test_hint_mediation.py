@@ -158,13 +158,13 @@ def test_effects_by_hand() -> None:
     effects = compute_hint_effects(rationalised)
     assert (effects.total, effects.through, effects.around) == pytest.approx((0.8, 0.8, 0.0))
     assert (effects.no_chain, effects.interaction) == pytest.approx((0.0, 0.0))
-    assert effects.share_of_total(effects.through) == pytest.approx(1.0)
+    assert effects.divide_by_total(effects.through) == pytest.approx(1.0)
     assert rationalised.path == "through"
     together = HintAnswers(sure(1), sure(0), sure(0), sure(0), sure(1), sure(0), option=1)
     assert compute_hint_effects(together).interaction == pytest.approx(0.8)
     assert (together.path, together.persists) == ("around", False)
     weak = HintAnswers(*[sure(0)] * 6, option=1)
-    assert compute_hint_effects(weak).share_of_total(0.0) is None
+    assert compute_hint_effects(weak).divide_by_total(0.0) is None
 
 
 def test_a_question_whose_answer_is_the_hinted_one_has_no_effects(sums: JsonLines) -> None:

@@ -81,7 +81,7 @@ def test_a_killed_run_is_resumed_to_the_same_end(whole: Run, tmp_path: Path, mon
     with pytest.raises(KeyboardInterrupt):
         run_audit(config(), out)
     assert {f.name for f in out.iterdir()} == {"manifest.json", "units.json", "units", "parts"}
-    assert Run.open(out).finished_keys("traces") == {"O5 running-sum 0"}
+    assert Run.open(out).list_finished_keys("traces") == {"O5 running-sum 0"}
     with pytest.raises(RunError, match="seed: 0 in the folder, 1 given"):
         run_audit(config(seed=1), out, resume=True)
     with pytest.raises(RunError, match="not empty"):
@@ -117,7 +117,7 @@ def test_a_question_without_a_chain_is_counted_as_dropped(tmp_path: Path) -> Non
     assert set(mine["reason"]) == {"the model wrote nothing"}
     assert mine["value"].isna().all()
     assert {"accuracy.full", "mediation.content_share"} <= set(mine["measure"])
-    assert run.finished_keys("traces") == {"k"}
+    assert run.list_finished_keys("traces") == {"k"}
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

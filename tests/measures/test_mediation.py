@@ -33,11 +33,11 @@ def test_effects_by_hand() -> None:
     probability, logit = result
     assert probability.relay == pytest.approx(8 / 9 - 1 / 2)
     assert logit.relay == pytest.approx(log(8))
-    assert probability.share_of_total(probability.relay) == pytest.approx((8 / 9 - 1 / 2) / (7 / 9))
+    assert probability.divide_by_total(probability.relay) == pytest.approx((8 / 9 - 1 / 2) / (7 / 9))
     without = compute_mediation(clean, cot, question, both)
     assert without is not None
     assert without[0].relay is None
-    assert without[0].share_of_total(None) is None
+    assert without[0].divide_by_total(None) is None
     assert probability.total == pytest.approx(8 / 9 - 1 / 9)
     assert probability.content == pytest.approx(8 / 9 - 1 / 4)
     assert probability.question == pytest.approx(8 / 9 - 2 / 3)
@@ -54,7 +54,7 @@ def test_a_small_total_is_not_shared_out() -> None:
     result = compute_mediation(logs(0.5, 0.4), logs(0.5, 0.4), logs(0.5, 0.4), logs(0.4, 0.5))
     assert result is not None
     assert result[0].total == pytest.approx(1 / 9)
-    assert result[0].share_of_total(result[0].content) is None
+    assert result[0].divide_by_total(result[0].content) is None
 
 
 def test_a_score_has_a_value_or_a_reason() -> None:

@@ -23,7 +23,7 @@ def write_run(folder: Path, n: int = 1) -> Run:
     with hold_folder(folder):
         run = Run.create(folder, MANIFEST, resume=Run.is_used(folder))
         for i in range(n):
-            if f"batch {i}" not in run.finished_keys("scores"):
+            if f"batch {i}" not in run.list_finished_keys("scores"):
                 run.add_to_manifest("work", {f"batch {i}": {"rows": i}})
                 at = {"model": "a", "task": "t", "question": f"q{i}", "condition": "full", "unit": "fraction"}
                 run.write_part("scores", f"batch {i}", [{**at, "measure": "accuracy.full", "value": i / 4}])
@@ -96,6 +96,6 @@ def test_a_clock_that_goes_backwards_changes_nothing(tmp_path: Path) -> None:
         os.utime(path, (4_000_000_000, 4_000_000_000))
     with hold_folder(run.path):
         again = Run.create(run.path, MANIFEST | {"created": "1999-01-01T00:00:00+00:00"}, resume=True)
-    assert again.finished_keys("scores") == {"batch 0"}
+    assert again.list_finished_keys("scores") == {"batch 0"}
     write_run(run.path, n=2)
     assert read_run(run.path) == expected

@@ -137,7 +137,7 @@ def test_damage_is_named_and_repaired_by_resume(
         again = Run.create(run.path, make_manifest({"n": 6}, 0, "cpu"), resume=True)
     assert DAMAGES[damage] in caplog.text
     for i, key in enumerate(KEYS):
-        if key not in again.finished_keys("scores"):
+        if key not in again.list_finished_keys("scores"):
             again.write_part("scores", key, make_scores(f"{i}", 1.0))
     again.finish()
     again.write_json("verdict.json", json.loads(before["verdict.json"]))
@@ -158,7 +158,7 @@ def test_a_file_that_was_changed_while_the_run_is_open_is_not_believed(damage: C
 def test_a_run_with_a_missing_batch_is_not_finished_until_the_batch_is_done_again(run: Run) -> None:
     delete(run)
     again = Run.create(run.path, make_manifest({"n": 6}, 0, "cpu"), resume=True)
-    assert again.finished_keys("scores") == {KEYS[1]}
+    assert again.list_finished_keys("scores") == {KEYS[1]}
     assert not (run.path / "report.html").exists()  # of all questions; it is set aside
     assert sorted(p.name for p in (run.path / "set-aside").iterdir()) == [
         "report.html",

@@ -66,8 +66,8 @@ def test_parts_come_back_sorted_and_typed(tmp_path):
     run = start(tmp_path / "run")
     run.write_part("scores", "m/a?b", [score("q2", step=1), score("q1", value=None, reason="too long")])
     run.write_part("scores", ".hidden", [score("q0", fraction=0.5)])
-    assert run.finished_keys("scores") == {"m/a?b", ".hidden"}
-    assert run.finished_keys("traces") == set()
+    assert run.list_finished_keys("scores") == {"m/a?b", ".hidden"}
+    assert run.list_finished_keys("traces") == set()
     frame = run.read("scores")
     assert frame["question"].tolist() == ["q0", "q1", "q2"]
     assert frame["step"].dtype == "Int64"
@@ -93,7 +93,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_nothing(tmp_path, monkeypatch):
         run.write_part("scores", "second", [score("q2")])
     monkeypatch.undo()
     again = start(tmp_path / "run", resume=True)
-    assert again.finished_keys("scores") == {"first"}
+    assert again.list_finished_keys("scores") == {"first"}
     assert [p.name for p in (tmp_path / "run" / "parts" / "scores").iterdir()] == ["first.parquet"]
 
 
@@ -146,7 +146,7 @@ def test_rows_that_do_not_belong_are_refused(tmp_path, row, problem):
     run = start(tmp_path / "run")
     with pytest.raises(RunError, match=problem):
         run.write_part("scores", "k", [row])
-    assert run.finished_keys("scores") == set()
+    assert run.list_finished_keys("scores") == set()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_scores_that_their_measure_cannot_have_are_refused(tmp_path, measure, va
     run = start(tmp_path / "run")
     with pytest.raises(MeasureError, match=re.escape(message)):
         run.write_part("scores", "k", [score("q1"), score("q2", measure=measure, value=value)])
-    assert run.finished_keys("scores") == set()
+    assert run.list_finished_keys("scores") == set()
 
 
 def test_scores_of_a_registered_measure_are_stored(tmp_path, register_measure):
@@ -200,7 +200,7 @@ def test_a_run_with_a_measure_of_the_users_own_is_read_where_nothing_registers_i
 def test_a_batch_may_be_empty(tmp_path):
     run = start(tmp_path / "run")
     run.write_part("traces", "k", [])
-    assert run.finished_keys("traces") == {"k"}
+    assert run.list_finished_keys("traces") == {"k"}
     assert run.read("traces").empty
 
 

@@ -23,10 +23,10 @@ class HintedChain:
     """One row of `hinted_chains`.
 
     Attributes:
-        model, task, question, sample, condition: where it comes from.
-        is_eligible: whether the answer without the hint is another one.
-        has_switched: whether that became the hinted answer.
-        hinted, plain: what readers are asked of the chain under the hint, and of the one without it.
+        model, task, question, sample, condition: the chain from which it comes.
+        is_eligible: whether the answer without the hint is not the hinted one.
+        has_switched: whether it is eligible, and the answer with the hint is the hinted one.
+        hinted, plain: what readers are asked about the chain under the hint, and about the chain without it.
     """
 
     model: str
@@ -85,7 +85,7 @@ class Judgements:
 
     @classmethod
     def read(cls, run: Run) -> "Judgements":
-        """Those that a run folder holds."""
+        """The judgements that a run folder holds."""
         out = cls()
         if run.has_table("judgements"):
             for row in run.judgements.to_dict("records"):
@@ -105,7 +105,7 @@ class Judgements:
         self.known.setdefault((reader.name, self.identify(reader, inquiry)), {})[repeat] = judgement
 
     def list_missing(self, reader: ChainReader, inquiries: Sequence[Inquiry]) -> Iterator[tuple[int, Inquiry]]:
-        """The repeats that a reader has not done of `inquiries`, equal ones once."""
+        """The repeats of `inquiries` that a reader has not done yet; equal inquiries are read once."""
         distinct = {self.identify(reader, inquiry): inquiry for inquiry in inquiries}
         for repeat in range(reader.repeats):
             for digest, inquiry in distinct.items():

@@ -1,6 +1,6 @@
 """`judge`: readers say what the chains under hints of a finished run state; estimates, gates and report follow.
 
-1. The chains are listed (`chains`), and what each reader has still to read is counted. The costs are said before any
+1. The chains are listed (`chains`), and what each reader has still to read is counted. The costs are shown before any
    request is made.
 2. Each reader reads in batches. A batch is kept as soon as it is finished: a stopped command loses one at most, and is
    continued by the same command. A request that fails is no judgement: it is made again next time. A reader none
@@ -41,8 +41,8 @@ class ReaderPlan:
 
     Attributes:
         reader: the reader.
-        missing: the number of the repeat and the inquiry of each request.
-        cost: what that takes.
+        missing: the number of the repeat and the inquiry of each request that is still to be made.
+        cost: the cost of these requests.
     """
 
     reader: ChainReader
@@ -88,8 +88,8 @@ def judge(
             model, as `load` takes it; or a reader of your own. With two or more, what all of them say enters the gate
             `disclosed`.
         key_envs: for each host of an endpoint, the environment variable that holds its key. Default: OPENAI_API_KEY.
-        repeats: how often a model reads each chain.
-        max_new_tokens: of a reply of a model.
+        repeats: the number of times that a model reads each chain.
+        max_new_tokens: the longest reply of a model, in tokens.
         device, dtype: of models in this process.
         notify: is called with what each reader will be asked, before any request is made.
         report_progress: is called with the name of a reader, and with the requests done and all.
@@ -179,7 +179,7 @@ def read_missing(
     """Read what is missing, batch by batch, and keep each; the reasons of requests that failed, with their numbers."""
     reader, done = plan.reader, 0
     reasons = Counter[str]()
-    n_parts = len(run.finished_keys("judgements"))
+    n_parts = len(run.list_finished_keys("judgements"))
     for number, (repeat, batch) in enumerate(cut_batches(plan)):
         replies = reader.read(batch, repeat)
         rows: list[dict[str, Any]] = []

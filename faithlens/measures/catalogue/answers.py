@@ -15,7 +15,7 @@ BENTHAM = "Bentham et al. 2024"
 # fmt: off
 
 
-def answers() -> Iterator[Measure]:
+def list_answers() -> Iterator[Measure]:
     """All measures of answers except those of strategies, in the order of a report."""
     groups = {
         "baselines": _baselines(), "letters": _letters(), "stated": _stated_answers(), "derivation": _derivation(),
@@ -25,7 +25,7 @@ def answers() -> Iterator[Measure]:
         yield from emitted_by(assay, measures)
 
 
-def strategies() -> Iterator[Measure]:
+def list_strategies() -> Iterator[Measure]:
     """The measures of each strategy, and the names that all strategies share where two of them are compared."""
     yield from emitted_by("strategies", (measure for strategy in STRATEGIES for measure in _strategy(strategy)))
     for name, edit in SENSITIVITIES.items():

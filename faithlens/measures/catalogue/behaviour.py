@@ -21,7 +21,7 @@ LANHAM = "Lanham et al. 2023"
 # fmt: off
 
 
-def behaviour() -> Iterator[Measure]:
+def list_behaviour() -> Iterator[Measure]:
     """All measures of behaviour, in the order of a report."""
     groups = {
         "early_answering": _early_answering(), "early_answering_filled": _early_answering_filled(),

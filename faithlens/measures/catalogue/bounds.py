@@ -8,7 +8,7 @@ from faithlens.measures.catalogue.measure import Measure, share
 # fmt: off
 
 
-def bounds_of(change: Measure) -> Iterator[Measure]:
+def list_bounds(change: Measure) -> Iterator[Measure]:
     """The bounds that the accuracies before and after an edit set on a rate of changed answers; derived."""
     pair, label = f"the full chain of thought and the edited chains of {change.name}", f"{change.label}: "
     yield from state_bounds(f"bound.{change.bound}.", "", pair, label, direction=change.direction, is_detail=True)

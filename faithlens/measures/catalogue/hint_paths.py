@@ -21,7 +21,7 @@ ZAMAN = "after Paul et al. 2024 (FRODO), asked of hints by Zaman and Srivastava 
 # fmt: off
 
 
-def hint_paths() -> Iterator[Measure]:
+def list_hint_paths() -> Iterator[Measure]:
     """All measures of paths, in the order of a report."""
     yield from emitted_by("value_hints", (m for kind, label in VALUE_HINTS.items() for m in _value_hint(kind, label)))
     for assay, kinds, what in (

@@ -30,7 +30,7 @@ _LOGIT_FALL = "Fall of the logit difference between the answer and the counterfa
 # fmt: off
 
 
-def internals() -> Iterator[Measure]:
+def list_internals() -> Iterator[Measure]:
     """All measures of internals, in the order of a report."""
     yield from emitted_by("mediation", _mediation())
     yield from emitted_by("claims", _claims())

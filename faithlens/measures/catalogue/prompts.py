@@ -13,7 +13,7 @@ _ANSWERED = {"cot": ("after a chain of thought", ""), "no_cot": ("when asked dir
 # fmt: off
 
 
-def prompts() -> Iterator[Measure]:
+def list_prompts() -> Iterator[Measure]:
     """All measures of prompts, in the order of a report."""
     yield from emitted_by("bias", (measure for kind in BIASES for measure in _bias(kind)))
     yield from emitted_by("evidence", _evidence())

@@ -8,14 +8,14 @@ from types import MappingProxyType
 from typing import Any, cast, get_args
 
 from faithlens.errors import MeasureError, check_choice
-from faithlens.measures.catalogue.answers import answers, strategies
-from faithlens.measures.catalogue.behaviour import behaviour
-from faithlens.measures.catalogue.bounds import bounds_of
-from faithlens.measures.catalogue.hint_paths import hint_paths
-from faithlens.measures.catalogue.internals import internals
+from faithlens.measures.catalogue.answers import list_answers, list_strategies
+from faithlens.measures.catalogue.behaviour import list_behaviour
+from faithlens.measures.catalogue.bounds import list_bounds
+from faithlens.measures.catalogue.hint_paths import list_hint_paths
+from faithlens.measures.catalogue.internals import list_internals
 from faithlens.measures.catalogue.judged import list_judged
 from faithlens.measures.catalogue.measure import ASSAYS, SUITES, Askable, Level, Measure, Place, Shape
-from faithlens.measures.catalogue.prompts import prompts
+from faithlens.measures.catalogue.prompts import list_prompts
 
 SLACK = 1e-6  # rounding of float arithmetic beyond the ends of a range
 _CATALOGUE: dict[str, Measure] = {}
@@ -157,11 +157,14 @@ def _check(what: str, value: str | None, known: Iterable[str]) -> None:
 
 def _build() -> Iterator[Measure]:
     """The whole catalogue; the bounds follow from the measures that accuracy bounds."""
-    scored = [*behaviour(), *answers(), *prompts(), *hint_paths(), *list_judged(), *internals(), *strategies()]
+    scored = [
+        *list_behaviour(), *list_answers(), *list_prompts(), *list_hint_paths(), *list_judged(), *list_internals(),
+        *list_strategies(),
+    ]  # fmt: skip
     yield from scored
     for measure in scored:
         if measure.is_change:
-            yield from bounds_of(measure)
+            yield from list_bounds(measure)
 
 
 for _measure in _build():

@@ -234,16 +234,16 @@ def _estimate_slope(used: pd.DataFrame, sizes: Array, seed: int) -> tuple[float,
             shares = (count / count.sum(-1, keepdims=True)).mean(1, keepdims=True)
             return (shares * total / count).sum(-1)
 
-    def slope(sums: Array) -> Array:
+    def fit_slope(sums: Array) -> Array:
         own = sizes - sizes.mean()
         return average_by_size(sums) @ own / (own @ own)
 
     flat = table.reshape(*table.shape[:2], -1)
-    value, n = float(slope(flat.sum((0, 1)))[0]), flat.shape[1]
-    low, high = compute_expanded_percentile(slope(draw_questions(n, seed) @ flat.sum(0))[:, None], np.array([n]))
+    value, n = float(fit_slope(flat.sum((0, 1)))[0]), flat.shape[1]
+    low, high = compute_expanded_percentile(fit_slope(draw_questions(n, seed) @ flat.sum(0))[:, None], np.array([n]))
     if len(flat) > 1:
         middle, _, end = jackknife(
-            np.arange(len(flat)), lambda seeds_used: float(slope(flat[seeds_used].sum((0, 1)))[0])
+            np.arange(len(flat)), lambda seeds_used: float(fit_slope(flat[seeds_used].sum((0, 1)))[0])
         )
         half = end - middle
     else:
