@@ -8,6 +8,7 @@ from faithlens.errors import ModelError, PlanError, check_choice, translate_erro
 from faithlens.execution.exactness import RunPlan, check_exactness, suggest_other_backend
 from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
+from faithlens.model.quantised import check_gradients, check_matrix
 from faithlens.plan.capture import Capture, Record, check_capture
 from faithlens.plan.checks import check_model_fit
 from faithlens.plan.plan import Plan
@@ -33,13 +34,15 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         PlanError: something that does not exist is edited or read, conditions share rows at which a gradient is taken,
             or the plan does not fit in memory.
         ModelError: the backend is not exact on this model, which is compared with plain transformers at its first use
-            (another backend is never chosen in its place); a token is not in the model's vocabulary; its logits are NaN
-            or infinite; or a library raised an exception, which is chained.
+            (another backend is never chosen in its place); the capture reads what weights in few bits do not give; a
+            token is not in the model's vocabulary; its logits are NaN or infinite; or a library raised an exception,
+            which is chained.
     """
     check_choice(backend, BACKENDS, "backend")
     _check_plan(plan)
     check_capture(plan.conditions, capture, model.n_layers)
     check_model_fit(model, plan.conditions)
+    _check_weights(model, capture)
     for packed in plan.passes:
         model.check_ids(packed.ids.tolist())
     model.check_ids([token for condition in plan.conditions for option in condition.sequences for token in option])
@@ -56,6 +59,15 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         condition = max(broken, key=lambda each: bool(each.edits))
         raise make_finite_error(model.name, model.hf_model, condition.ids, f" in the condition {condition.name!r}")
     return records
+
+
+def _check_weights(model: Model, capture: Capture) -> None:
+    """Refuse what cannot be read of weights that are stored in few bits."""
+    if capture.flow:
+        for project in model.anatomy.out_proj:
+            check_matrix(model.name, project, "the value-weighted flow")
+    if capture.attribution:
+        check_gradients(model.name, model.hf_model)
 
 
 def _check_plan(plan: object) -> None:

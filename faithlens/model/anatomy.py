@@ -30,6 +30,7 @@ from faithlens.model.anatomy_sums import Addends, find_addends, measure_distance
 from faithlens.model.finite import make_finite_error
 from faithlens.model.lengths import list_lengths, read_context_length, require_size
 from faithlens.model.mask_rules import Sight, find_sight
+from faithlens.model.quantised import check_matrix
 
 _ATTENTION = (
     *("self_attn", "attention", "attn", "self_attention", "multi_head_attention"),
@@ -200,7 +201,7 @@ def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
     """The unembedding, with the scale and soft cap that some families apply to logits.
 
     Raises:
-        ModelError: the model has no unembedding matrix.
+        ModelError: the model has no unembedding matrix, or stores it in few bits.
     """
     config, out = hf_model.config.get_text_config(), hf_model.get_output_embeddings()
     if not isinstance(out, nn.Module) or not isinstance(weight := getattr(out, "weight", None), Tensor):
@@ -208,6 +209,7 @@ def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
             f"{type(hf_model).__name__} has no unembedding matrix",
             "Use a causal language model; a body without a language-model head does not suffice.",
         )
+    check_matrix(type(hf_model).__name__, out, "the unembedding")
     scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
     return Unembedding(
         weight, getattr(out, "bias", None), float(scale), getattr(config, "final_logit_softcapping", None)
