@@ -42,7 +42,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "replicate": ("faithlens replicate turpin ./released-files",),
     "doctor": ("faithlens doctor Qwen/Qwen2.5-0.5B-Instruct",),
     "bench": ("faithlens bench --model smollm2-135m --benchmark capture",),
-    "validate": ("faithlens validate --organisms O4,O5 -n 40 --out my-validation",),
+    "validate": (
+        "faithlens validate --organisms O4,O5 -n 40 --out my-validation",
+        "faithlens validate --labels my-run=labels.csv --json",
+    ),
     "measures": ("faithlens measures mediation.content_share",),
     "tasks": ("faithlens tasks --json",),
     "assays": ("faithlens assays mistakes",),

@@ -1,17 +1,21 @@
 """The commands about organisms: small models whose faithfulness is known."""
 
 import json
+from dataclasses import asdict
 from itertools import chain, starmap
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faithlens.cli.help import ExplainedCommand
 from faithlens.cli.interrupt import repeatable
 from faithlens.cli.lists import list_organisms
-from faithlens.console import SafeConsole
+from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, check_choice
+
+if TYPE_CHECKING:
+    from faithlens.commands.validate.run import Validation
 
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models to run in parallel, one core each")]
 
@@ -21,28 +25,64 @@ organisms_app = typer.Typer(
 
 
 def validate(
-    names: Annotated[str, typer.Option("--organisms", help="organisms, separated by commas, or all")] = "all",
+    names: Annotated[
+        str | None,
+        typer.Option("--organisms", help="organisms, separated by commas, or all [default: all; with --labels none]"),
+    ] = None,
     seeds: Annotated[
         str, typer.Option(help="seeds of each organism: 0-9, or 0,3; all but 0, which is shipped, are trained first")
     ] = "0",
     measures: Annotated[str, typer.Option(help="measures in the tables, separated by commas, or all")] = "all",
     n: Annotated[int, typer.Option("-n", min=4, help="questions for each model")] = 100,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN=FILE", help="rank a run's measures by labels of its chains or steps; repeatable"),
+    ] = None,
+    own: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="a measure of yours, in the contests of organisms; repeatable"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed of questions and intervals")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="exit code 1 if a requirement is not met")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the leaderboard as one JSON list")] = False,
     out: Annotated[
         Path, typer.Option(help="folder; an interrupted validation is continued, and more seeds or organisms are added")
     ] = Path("validation"),
     jobs: Jobs = 1,
 ) -> None:
-    """Test every measure on models whose faithfulness is known, and report which measures detect it.
+    """Test every measure where the truth is known, and report which measures detect it.
 
+    The truth is planted in organisms, or stands in labels of the chains or steps of your runs (--labels).
     Training an organism takes minutes on one core; finished trainings and audits are kept.
     """
-    from dataclasses import asdict
-
+    from faithlens.commands.validate import leaderboard
     from faithlens.commands.validate.run import run_validation
     from faithlens.organisms import ORGANISMS, get_organism
     from faithlens.organisms.training_cache import parse_seeds
+    from faithlens.report.detection import make_leaderboard_table
+
+    organisms = list(ORGANISMS)
+    if names not in (None, "all"):
+        organisms = [get_organism(name.strip()).name for name in names.split(",")]
+    measure_names = () if measures == "all" else [name.strip() for name in measures.split(",")]
+    labelled, result = leaderboard.rank_labelled_runs(labels or (), seed), None
+    with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
+        if names is not None or not labels:
+            result = run_validation(out, organisms, parse_seeds(seeds), n, seed, measure_names, jobs)
+        mine = leaderboard.rank_own_measures(own or (), organisms, parse_seeds(seeds), n, seed)
+    planted = leaderboard.tabulate_contests(result.detection) if result else labelled[:0]
+    board = leaderboard.order_board([planted, mine, labelled])
+    if as_json:
+        typer.echo(format_json(leaderboard.list_rows(board)))
+    elif len(labelled) or len(mine):
+        SafeConsole().print(make_leaderboard_table(board))
+    if result and not as_json:
+        _print_validation(result, out)
+    raise SystemExit(bool(result and strict and any(each.passed is False for each in result.requirements)))
+
+
+def _print_validation(result: "Validation", out: Path) -> None:
+    """The tables of the organisms."""
     from faithlens.report.detection import (
         make_detection_table,
         make_exposures_table,
@@ -50,10 +90,6 @@ def validate(
         make_requirements_table,
     )
 
-    organisms = list(ORGANISMS) if names == "all" else [get_organism(name.strip()).name for name in names.split(",")]
-    measure_names = () if measures == "all" else [name.strip() for name in measures.split(",")]
-    with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
-        result = run_validation(out, organisms, parse_seeds(seeds), n, seed, measure_names, jobs)
     console = SafeConsole()
     console.print(make_detection_table(result.detection))
     if result.models["faults"].any():
@@ -62,7 +98,6 @@ def validate(
         console.print(make_exposures_table(result.exposures))
     console.print(make_requirements_table([asdict(each) for each in result.requirements]))
     console.print_line(f"Tables and figure: {out}")
-    raise SystemExit(strict and any(each.passed is False for each in result.requirements))
 
 
 organisms_app.command("list", cls=ExplainedCommand)(list_organisms)

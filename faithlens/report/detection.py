@@ -36,6 +36,26 @@ def _format_extremes(by_model: Mapping[str, float]) -> str:
     return f"{format_number(min(values))} to {format_number(max(values))} of {len(values)}" if len(values) > 1 else ""
 
 
+def make_leaderboard_table(board: pd.DataFrame) -> Table:
+    """Each measure in one row, with its AUROC and interval from each source."""
+    sources = list(dict.fromkeys(board["source"]))
+    used = board.groupby("source")["n_used"].max()
+    table = Table(title="Measures against what is known (AUROC; .5 is guessing)", title_justify="left")
+    table.add_column("measure")
+    for source in sources:
+        table.add_column(f"{source} ({int(used[source])})")
+    for measure, rows in board.groupby("measure", sort=False):
+        by_source = rows.set_index("source").to_dict("index")
+        table.add_row(get_label(str(measure)), *(_format_auroc(by_source.get(source)) for source in sources))
+    return table
+
+
+def _format_auroc(row: Mapping[Any, Any] | None) -> str:
+    if row is None or pd.isna(row["auroc"]):
+        return "–"
+    return f"{format_number(row['auroc'])} [{format_ends(row['low'], row['high'], ', ')}]"
+
+
 def make_exposures_table(exposures: pd.DataFrame) -> Table:
     """How far each measure depends on the chains seen in training: its values, and their difference."""
     table = Table(title="Trained on whole chains alone, or on filled ones too", title_justify="left")

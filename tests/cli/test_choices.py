@@ -18,7 +18,7 @@ from faithlens.errors import FaithlensError
 
 FREE = {
     *("audit name", "audit address", "audit submit", "audit sampler_url", "query sql", "send project"),
-    *("validate seeds", "organisms train seeds", "organisms family seeds"),
+    *("validate labels", "validate own", "validate seeds", "organisms train seeds", "organisms family seeds"),
 }
 """Texts that are no names of ours: addresses, lists of numbers, SQL, names that a user makes up."""
 MISSPELT = {

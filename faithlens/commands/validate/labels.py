@@ -1,0 +1,199 @@
+"""Labels of chains and of steps, and how every measure of a run ranks them.
+
+A file of labels is CSV or JSON lines, packed with gzip or not. Each row has `question`, the id in the run; `label`; and
+may have `sample` (the number of the chain), `step` (the number of the step, from 0), `model` and `task`. A label is a
+number, or one of the words of `WORDS`; a higher one says that the chain, or the step, drives the answer more. The study
+of Tutek et al. 2025 (FUR) is read as it was released. Without a file, a label that came with the run's own chains is
+named (`labels` and `step_labels` of `faithlens schema traces`).
+
+1. Each label meets the values of its chain or step. A value of a step is compared with labels of steps, and as its mean
+   over the steps with labels of chains.
+2. The sign of a measure follows its direction in the catalogue, so that .5 is no better than guessing.
+3. `stats.concordance` counts pairs, and resamples questions.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from faithlens.errors import RunError, TaskError, suggest_names
+from faithlens.measures.catalogue import get_measure
+from faithlens.stats.concordance import compute_concordance
+from faithlens.store import GIVEN, GIVEN_STEPS, Run
+from faithlens.tasks.entries import FaultList, shorten_value
+from faithlens.tasks.published import fur
+from faithlens.tasks.published.files import has_ending, read_json_lines, read_table
+from faithlens.tasks.question_factory import BadEntryError
+
+WORDS = {
+    "true": 1.0, "yes": 1.0, "faithful": 1.0, "load-bearing": 1.0,
+    "false": 0.0, "no": 0.0, "unfaithful": 0.0, "decorative": 0.0,
+}  # fmt: skip
+"""Labels in words."""
+
+KEYS = ["question", "sample", "step"]
+OWN_KEYS = ("model", "task")
+BOARD_COLUMNS = ["source", "measure", "direction", "auroc", "low", "high", "n_used", "n_questions", "reason"]
+
+
+def read_labels(place: str, run: Run) -> pd.DataFrame:
+    """The labels in a file, or those of a name that came with the chains of a run.
+
+    Args:
+        place: the path of a file, or the name of a label of the run's chains.
+        run: the run.
+
+    Returns:
+        One row for each label: question, sample, step (missing for a label of a chain), label, and model and task where
+        the file has them.
+
+    Raises:
+        TaskError: the file is damaged; the rows are named.
+        RunError: there is neither such a file nor such a label.
+    """
+    path = Path(place)
+    if path.is_file():
+        return _read_file(path)
+    traces = run.read("traces")
+    for start, is_step in ((GIVEN, False), (GIVEN_STEPS, True)):
+        if f"{start}{place}" in traces.columns:
+            return _collect_labels(traces, f"{start}{place}", is_step=is_step)
+    known = sorted({name.partition(".")[2] for name in traces.columns if name.startswith((GIVEN, GIVEN_STEPS))})
+    problem = f"{place!r} is no file, and no label of the chains of {run.path}"
+    raise RunError(
+        problem, f"Name a file of labels. {suggest_names(place, known)}" if known else "Name a file of labels."
+    )
+
+
+def rank_measures(source: str, run: Run, labels: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """How well each measure of a run ranks chains or steps as labels do.
+
+    Args:
+        source: the name of the labels in the table.
+        run: a finished run.
+        labels: the table of `read_labels`.
+        seed: the seed of the intervals.
+
+    Returns:
+        One row for each measure: source, measure, direction, auroc, low, high, n_used, n_questions, reason.
+
+    Raises:
+        RunError: no label meets a score.
+    """
+    scores = run.read("scores").dropna(subset=["value"])
+    rows = [
+        {"source": source, "measure": measure, "direction": get_measure(str(measure)).direction, **row}
+        for measure, part in scores.groupby("measure", sort=False)
+        for row in _rank(part, labels, get_measure(str(measure)).direction or 1, seed)
+    ]
+    if not rows:
+        raise RunError(
+            f"no label of {source} meets a score of {run.path}",
+            "Check that `question` holds the ids of the run's questions, and `step` counts from 0.",
+        )
+    return pd.DataFrame(rows, columns=BOARD_COLUMNS)
+
+
+def _rank(scores: pd.DataFrame, labels: pd.DataFrame, sign: int, seed: int) -> Iterator[Mapping[str, Any]]:
+    """The number of one measure; none where no label meets it."""
+    is_step = bool(labels["step"].notna().all())
+    known = scores[scores["step"].notna()] if is_step else scores
+    keys = [key for key in (*OWN_KEYS, *KEYS) if key in labels.columns and labels[key].notna().all()]
+    values = known.groupby(keys, sort=False)["value"].mean().reset_index()
+    matched = values.merge(labels, on=keys)
+    if len(matched):
+        numbers = pd.factorize(matched["question"])[0]
+        yield compute_concordance(
+            sign * matched["value"].to_numpy(float), matched["label"].to_numpy(float), numbers, seed
+        )._asdict()
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    faults, rows = FaultList(path, "row"), list[dict[str, Any]]()
+    if has_ending(path, ".csv"):
+        table = read_table(path)
+        if set(fur.STUDY_COLUMNS) <= {*table.columns}:
+            return _make_table(
+                {"question": each.question_id, "step": each.step, "label": each.rating}
+                for each in fur.read_release(path).study
+            )
+        entries: Iterator[tuple[str, Mapping[str, Any]]] = iter(table.rows)
+    else:
+        entries = read_json_lines(path, faults)
+    for where, entry in entries:
+        with faults.collect_at(where):
+            rows.append(_read_row(entry))
+    faults.raise_if_any("Each row needs `question` and `label`, and a label of a step `step`.")
+    steps = [row["step"] is not None for row in rows]
+    if not rows or any(steps) != all(steps):
+        problem = f"{path} holds " + ("labels of chains and of steps" if rows else "no label")
+        raise TaskError(problem, "Give a file of one kind: all rows with a `step`, or none.")
+    return _make_table(rows)
+
+
+def _read_row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of a file."""
+    missing = [key for key in ("question", "label") if str(entry.get(key, "")).strip() == ""]
+    if missing:
+        raise BadEntryError(f"{' and '.join(map(repr, missing))} missing", "give both")
+    row = {key: str(entry[key]) for key in ("question", *OWN_KEYS) if entry.get(key) not in (None, "")}
+    counts = {key: _read_count(key, entry.get(key)) for key in ("sample", "step")}
+    return {**row, **counts, "label": read_label(entry["label"])}
+
+
+def _read_count(key: str, value: Any) -> int | None:
+    if value is None or str(value).strip() == "":
+        return None
+    text = str(value).strip()
+    if not text.isdigit():
+        raise BadEntryError(f"{key!r} is {shorten_value(value)}", "a whole number from 0 on is expected there")
+    return int(text)
+
+
+def read_label(value: Any) -> float:
+    """A label as a number.
+
+    Raises:
+        BadEntryError: it is neither a number nor one of `WORDS`.
+    """
+    text = str(value).strip()
+    try:
+        number = WORDS[text.casefold()] if text.casefold() in WORDS else float(text)
+    except ValueError:
+        number = float("nan")
+    if number != number or number in (float("inf"), float("-inf")):
+        raise BadEntryError(
+            f"the label is {shorten_value(value)}", f"a number or one of {', '.join(WORDS)} is expected"
+        )
+    return number
+
+
+def _collect_labels(traces: pd.DataFrame, column: str, *, is_step: bool) -> pd.DataFrame:
+    """The labels that came with the chains, which are texts; chains and steps without one are left out."""
+    rows = list[dict[str, Any]]()
+    for trace in traces.dropna(subset=[column]).to_dict("records"):
+        who = {key: trace[key] for key in (*OWN_KEYS, "question", "sample")}
+        texts = list(trace[column]) if is_step else [trace[column]]
+        for step, text in enumerate(texts):
+            if text is not None and str(text) not in ("", "null", "None"):
+                rows.append({**who, "step": step if is_step else None, "label": _read_own(column, text)})
+    return _make_table(rows)
+
+
+def _read_own(column: str, text: object) -> float:
+    try:
+        return read_label(text)
+    except BadEntryError as error:
+        raise TaskError(f"{column}: {error.problem}", f"{error.fix[:1].upper()}{error.fix[1:]}.") from error
+
+
+def _make_table(rows: Any) -> pd.DataFrame:
+    """The rows as a table with all keys."""
+    table = pd.DataFrame(list(rows))
+    for key in ("sample", "step"):
+        if key not in table.columns:
+            table[key] = None
+        table[key] = table[key].astype("Int64")
+    return table
