@@ -93,6 +93,28 @@ def measure_noise(model: Model, answer: Sequence[Callable[[], Tensor]], plain: S
     return max(rounding, find_largest_gap(others, plain))
 
 
+@torch.inference_mode()
+def measure_token_noise(model: Model, ids: tuple[int, ...]) -> float:
+    """The noise of plain transformers after one sequence, in nats: the typical one over all possible next tokens.
+
+    A few options may agree by chance under two attention implementations, most of all in 16 bits, where logits of 8 to
+    16 are multiples of 1/16. The root mean square over the vocabulary does not depend on that chance.
+
+    Args:
+        model: the model.
+        ids: the tokens of the sequence.
+    """
+    row = read_logprobs(model, ids, 1)[0].double()
+    with use_other_attention(model) as is_other:
+        other = read_logprobs(model, ids, 1)[0].double() if is_other else row
+    is_possible = row.isfinite() & other.isfinite()  # padding of a vocabulary is impossible in both
+
+    def average(values: Tensor) -> float:
+        return float(values[is_possible].square().mean().sqrt())
+
+    return max(torch.finfo(model.hf_model.dtype).eps * average(row), average(other - row))
+
+
 def compute_limit(noise: float) -> float:
     """How far a result may differ from plain transformers, in nats; see `SLACK` and `LEAST_LIMIT`."""
     return max(SLACK * noise, LEAST_LIMIT)

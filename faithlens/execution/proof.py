@@ -2,26 +2,32 @@
 
 1. `draw_sample` draws conditions at random, by a seed, from those that a plain forward can run: an edit of the pass
    (a knockout, a patch) has no plain forward, so an edited condition is represented by unedited ones.
-2. Of each, transformers alone answers the options that the fewest forwards give, in the format of the run. For one
-   condition this is done once more with another attention implementation of transformers: the difference is the noise.
+2. Of each, transformers alone answers the options that the fewest forwards give, in the format of the run. After the
+   first condition, all next tokens are answered by two attention implementations of transformers: the typical
+   difference is the noise (`measure_token_noise`).
 3. The run's numbers may differ by at most ten times the noise, or 1e-4 nats where that is more (`compute_limit`).
 
 For example, in bfloat16 a condition has the log-probabilities -1.20 and -0.35 in the run, and -1.22 and -0.35 by
 transformers. The largest difference is 0.02 nats; if transformers differs from itself by 0.01, the limit is 0.1.
 
-The cost of a proof is mostly `CONDITIONS` + 1 plain forwards. An audit proves its first batch and a random later one.
+The cost of a proof is mostly `CONDITIONS` + 2 plain forwards. An audit proves its first batch and a random later one.
 """
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter
 
 import torch
 
 from faithlens.errors import ModelError
-from faithlens.execution.plain import answer_plainly, can_answer_plainly, compute_limit, find_largest_gap, measure_noise
+from faithlens.execution.plain import (
+    answer_plainly,
+    can_answer_plainly,
+    compute_limit,
+    find_largest_gap,
+    measure_token_noise,
+)
 from faithlens.model.model import Model
 from faithlens.plan.capture import Record
 from faithlens.plan.condition import Condition
@@ -38,7 +44,7 @@ class Proof:
         conditions: the names of the conditions that were compared.
         options: the number of log-probabilities that were compared.
         largest_difference: between the run and plain transformers, in nats.
-        noise: the largest difference of plain transformers from itself, in nats.
+        noise: the typical difference of plain transformers from itself, in nats.
         limit: the largest difference that passes, in nats.
         seconds: what the comparison took.
     """
@@ -77,10 +83,7 @@ def prove_records(model: Model, conditions: Sequence[Condition], records: Sequen
     start = perf_counter()
     sample = [(conditions[i], records[i], choose_options(conditions[i])) for i in draw_sample(model, conditions, seed)]
     plain = [answer_plainly(model, condition, chosen) for condition, _, chosen in sample]
-    noise = 0.0
-    if sample:
-        condition, _, chosen = sample[0]
-        noise = measure_noise(model, [partial(answer_plainly, model, condition, chosen)], plain[:1])
+    noise = measure_token_noise(model, sample[0][0].ids) if sample else 0.0
     limit, largest = compute_limit(noise), 0.0
     for (condition, record, chosen), answers in zip(sample, plain, strict=True):
         own = record.logprobs[chosen]

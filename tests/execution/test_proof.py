@@ -53,6 +53,23 @@ def test_one_wrong_number_stops_the_run_with_both_numbers() -> None:
         prove_records(model, conditions, [replace(r, logprobs=r.logprobs * torch.nan) for r in records], seed=0)
 
 
+@pytest.mark.parametrize("family", ["qwen2", "gemma2"])
+def test_the_noise_is_that_of_the_whole_vocabulary(family: str) -> None:
+    """In 16 bits the few options of a condition may agree by chance. Gemma 2 has no other attention: its rounding."""
+    model, condition = tiny(family), make_conditions()[0]
+    model.hf_model.bfloat16()
+    [record] = execute(model, plan_passes(model, [condition]))
+    ids, rows = torch.tensor([condition.ids]), []
+    for attention_name in ("eager", "sdpa") if family == "qwen2" else ("eager",):
+        model.hf_model.set_attn_implementation(attention_name)
+        with torch.no_grad():
+            rows.append(model.hf_model(ids).logits[0, -1].float().log_softmax(-1).double())
+    differences = [(rows[0] - rows[-1]).square().mean().sqrt(), rows[-1].square().mean().sqrt() / 128]
+    proof = prove_records(model, [condition], [record], seed=0)
+    assert proof.noise == pytest.approx(float(max(differences)), rel=0.02)
+    assert proof.limit == 10 * proof.noise
+
+
 def test_edited_conditions_are_represented_by_unedited_ones() -> None:
     model, (whole, *cuts) = tiny("llama"), make_conditions()
     edited = [replace(whole, name=f"knockout {i}", edits=(Knockout("answer", (f"step {i}",)),)) for i in range(4)]
