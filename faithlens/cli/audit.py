@@ -223,7 +223,7 @@ def sweep(
     """
     if (resume is not None and (out is not None or dry_run)) or (resume is None and file is None):
         problem = "a sweep is started from FILE.toml, with --out or --dry-run, or continued by --resume DIR"
-        raise ConfigError(problem, "Give one of the two.")
+        raise ConfigError(problem, "Name FILE.toml, or give --resume DIR without --out and --dry-run.")
     console, costs = SafeConsole(), list[str]()
     with show_work(LOADING) as display:
         from faithlens.commands.audit import name_run_folder

@@ -58,7 +58,7 @@ def require_size(config: PreTrainedConfig, name: str) -> int:
     if size is None:
         raise ModelError(
             f"{type(config).__name__} has no {name}, so the model is not one stack of blocks of one width",
-            "Use a model that is; docs/architectures.md lists what works.",
+            "Use a decoder-only model with one stack of blocks; docs/architectures.md lists what works.",
         )
     return size
 

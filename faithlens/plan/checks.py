@@ -67,7 +67,8 @@ def check_tokens(condition: Condition, context_length: int | None) -> None:
             "Write options of one token as ((7,), (8,)).",
         )
     if not condition.options or not all(condition.sequences) or not condition.n_tokens:
-        raise PlanError(f"condition {condition.name!r} has no tokens or no option to score", "Give it both.")
+        fix = "Give the condition pieces with tokens, and at least one option."
+        raise PlanError(f"condition {condition.name!r} has no tokens or no option to score", fix)
     check_spellings(condition)
     longest = condition.n_tokens + max(map(len, condition.sequences)) - 1
     if context_length is not None and longest > context_length:
@@ -148,12 +149,13 @@ def check_overwrite(name: str, condition: Condition, edit: Overwrite) -> None:
     if isinstance(edit, Ablation):
         if not isfinite(edit.scale) or edit.seed < 0:
             raise PlanError(
-                f"{name} has scale={edit.scale} and seed={edit.seed}",
-                "Give a finite scale, and a seed from 0 on.",
+                f"{name} must have a finite scale and a seed from 0 on, got scale={edit.scale} and seed={edit.seed}",
+                "Give a scale such as 1.0, and a seed such as 0.",
             )
     elif isinstance(edit, Patch):
         if not isfinite(edit.amount):
-            raise PlanError(f"{name} has amount={edit.amount}", "Give a finite amount, such as 0.5.")
+            problem = f"{name} must have a finite amount, got {edit.amount}"
+            raise PlanError(problem, "Give an amount such as 0.5.")
         there = edit.locate_source()
         if here[1] - here[0] != there[1] - there[0]:
             raise PlanError(

@@ -177,7 +177,7 @@ def count_questions_for_mean(half_width: float, sd: float) -> int:
         MeasureError: the half-width is not positive, or the standard deviation negative.
     """
     if not 0 <= sd < inf:
-        raise MeasureError(f"a standard deviation must be 0 or more, got {sd:g}", "Pass one, such as 0.3.")
+        raise MeasureError(f"a standard deviation must be 0 or more, got {sd:g}", "Pass a number such as 0.3.")
     return max(1, ceil((Z * sd / _check_half_width(half_width)) ** 2))
 
 

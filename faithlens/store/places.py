@@ -55,7 +55,7 @@ def find_place(name: str | Place) -> Place:
         extra = ADDRESSES[kind]
         raise RunError(
             f"the client of {kind}:// addresses is not installed: {error}",
-            f"pip install '{f'faithlens[{extra}]' if extra else 'universal-pathlib'}'",
+            f"Install it: pip install '{f'faithlens[{extra}]' if extra else 'universal-pathlib'}'.",
         ) from error
     return cast(Path, place)
 

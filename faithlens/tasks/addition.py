@@ -33,7 +33,7 @@ class Addition(GeneratedTask):
             raise TaskError(
                 f"sums have {OPERAND_COUNTS} operands of {DIGIT_COUNTS} digits, "
                 f"got {self.operands} operands of {self.digits} digits",
-                "Pass two of these numbers.",
+                "Pass one of these numbers of operands, and one of these numbers of digits.",
             )
 
     @property

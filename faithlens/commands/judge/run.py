@@ -105,7 +105,7 @@ def judge(
         ModelError: a model in this process cannot be run.
     """
     if not readers:
-        raise ConfigError("no reader was named", "Name one or more: --reader words --reader URL#MODEL")
+        raise ConfigError("no reader was named", "Name one or more, for example --reader words --reader URL#MODEL.")
     path = find_place(run)
     _ = Run(path).manifest  # so that no folder is made where there is none
     readers = _load_each(readers, key_envs, repeats, max_new_tokens, device, dtype)

@@ -68,7 +68,7 @@ def train(
         from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
     except ImportError as error:
         raise ConfigError(
-            "an adapter is trained by peft, which is not installed", "Install it: pip install 'faithlens[adapters]'"
+            "an adapter is trained by peft, which is not installed", "Install it: pip install 'faithlens[adapters]'."
         ) from error
     base = load(str(fetch_packaged_smollm()), device="cpu")
     torch.manual_seed(seed)

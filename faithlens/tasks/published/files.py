@@ -80,7 +80,9 @@ def read_text(path: Path) -> str:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TaskError(f"{path} is damaged: its gzip packing does not unpack ({error})", _AGAIN) from error
     except (OSError, ValueError) as error:
-        raise TaskError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", "Check it.") from error
+        raise TaskError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", "Check the file."
+        ) from error
     if len(content) > MAX_BYTES:
         raise TaskError(f"{path} is longer than {MAX_BYTES >> 20} MiB when unpacked", "Pass a smaller file.")
     try:
