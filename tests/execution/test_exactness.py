@@ -29,7 +29,7 @@ from transformers import (
     set_seed,
 )
 
-from benchmarks.architectures import Row, answer_plainly, compare_backends, describe_backend, make_conditions
+from benchmarks.architectures import answer_plainly, describe_backend, make_conditions
 from benchmarks.tiny_models import make_tiny_model
 from faithlens.commands import doctor
 from faithlens.errors import ModelError, PlanError
@@ -252,20 +252,3 @@ def test_chains_of_a_scaled_model_go_by_their_own_length() -> None:
             logits = model.hf_model(input_ids=torch.tensor([ids]), use_cache=False).logits
             assert token == int(logits[0, -1].argmax())
             ids.append(token)
-
-
-@pytest.mark.parametrize(
-    ("kind", "packed", "separate"),
-    [
-        ("llama", "exact", "exact"), ("qwen2", "exact", "exact"), ("gemma3_text", "exact", "exact"),
-        ("mistral", "exact", "exact"), ("olmo2", "exact", "exact"), ("gpt_oss", "exact", "exact"),
-        ("deepseek_v3", "exact", "exact"), ("phimoe", "exact", "refused"), ("falcon", "exact", "exact"),
-        ("opt", "exact", "exact"), ("xglm", "exact", "exact"), ("biogpt", "exact", "refused"),
-        ("hyperclovax", "exact", "refused"), ("minicpm3", "exact", "refused"), ("ctrl", "exact", "refused"),
-        ("mamba", "refused", "exact"), ("granitemoehybrid", "refused", "exact"), ("bart", "refused", "refused"),
-    ],
-)  # fmt: skip
-def test_a_slice_of_the_table_of_architectures(kind: str, packed: str, separate: str) -> None:
-    row: Row = compare_backends(kind)
-    assert not row.is_silently_wrong
-    assert (row.packed.split(",")[0].split(":")[0], row.separate.split(",")[0].split(":")[0]) == (packed, separate)
