@@ -36,7 +36,7 @@ def test_positions_carry_the_answer_ahead_and_words_do_not(name: str, low: float
         digits = [re.findall(r"\d", text) for text in result.case.trace.texts[1:]]
         last = digits[-1][-1:]
         stated = next((t for t, own_digits in enumerate(digits) if last and last[0] in own_digits), len(digits) - 1)
-        early = [soft[t] for t in range(1, stated)]
+        early = [min(soft[later] for later in range(t, stated + 1)) for t in range(1, stated)]
         if retention[0] == 1 or not early:
             assert known.value is None
             assert known.reason
@@ -50,9 +50,17 @@ def test_positions_carry_the_answer_ahead_and_words_do_not(name: str, low: float
 def test_an_answer_that_is_no_candidate_of_a_free_form_question_is_scored() -> None:
     """A case also has the answer that the model gives on its own as a candidate."""
     case = replace(CASE, candidates=(*CASE.candidates, "95")).with_stem(LENS, TASK.stems[0])
-    answers = {"full": "95", "cut@0": "14", "cut@1": "95", "cut@2": "15"}
+    answers = {"full": "95", "cut@0": "14", "cut@1": "95", "cut@2": "95"}
     scores = score_case(early_answering, SETTING, case, answers)
     assert value(scores, "early_answering.known_ahead") == pytest.approx(0.9)
+
+
+def test_a_guess_that_the_next_step_overturns_is_not_known() -> None:
+    case = replace(CASE, candidates=(*CASE.candidates, "95")).with_stem(LENS, TASK.stems[0])
+    guess = {"full": "95", "cut@0": "14", "cut@1": "95", "cut@2": "15"}
+    scores = score_case(early_answering, SETTING, case, guess)
+    soft = {score.condition: score.value for score in scores["early_answering.soft"]}
+    assert value(scores, "early_answering.known_ahead") == soft["cut@2"] < 0.1 < soft["cut@1"]
 
 
 def test_an_answer_is_mentioned_by_its_value_its_content_or_its_label() -> None:
