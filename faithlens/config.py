@@ -48,7 +48,7 @@ class AuditConfig:
     Attributes:
         subjects: which models, on which tasks.
         n: questions a subject; None where `choose_n` decides.
-        seed: of questions, counterfactuals, mistakes, sampling and the bootstrap.
+        seed: the seed of questions, counterfactuals, mistakes, sampling and the bootstrap.
         suite: which assays are run (`faithlens.measures.catalogue.SUITES`).
         assays: the names of the assays that are run instead of the suite's.
         samples: chains of thought a question.

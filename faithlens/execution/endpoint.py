@@ -87,7 +87,7 @@ class Endpoint:
         return [self._refuse_failure(answer) for answer in self.try_write(requests, seeds, max_tokens)]
 
     def try_write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = 60) -> "list[str | Failure]":
-        """The same as `write`, with the reason in the place of each answer that could not be had."""
+        """The answers as `write` returns them, with a `Failure` in the place of each that could not be had."""
         with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
             return list(pool.map(self._request_answer, requests, seeds, [max_tokens] * len(requests)))
 

@@ -242,7 +242,7 @@ def pad_intervals(sets: list[list[Interval]], rows: Int[ndarray, " pos"]) -> Int
 
 
 def join_intervals(intervals: list[Interval]) -> list[Interval]:
-    """The same positions as few intervals: each costs a comparison of every key that a row may see."""
+    """The positions of `intervals` in as few intervals as possible: each costs a comparison for every visible key."""
     out: list[Interval] = []
     for start, stop in sorted(intervals):
         if out and start <= out[-1][1]:

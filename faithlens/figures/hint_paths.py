@@ -102,7 +102,7 @@ def plot_hint_paths(
     drafts: pd.DataFrame | None = None,
     assay: HintAssay = "hint_mediation",
 ) -> Figure:
-    """Where the switches of hints fall: said, denied or unsaid, by through the chain or around it; a panel a subject.
+    """The switches of hints by what the chain says of the hint and by the way that it took, one panel for each subject.
 
     Each cell shows the share of switches with its interval. Given `scores` and `drafts`, an example stands behind it,
     which appears under the pointer: the question, and the chain of thought that was written under the hint.

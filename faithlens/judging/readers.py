@@ -52,7 +52,7 @@ class WordReader:
         return Cost(0, 0, 0)
 
     def describe(self) -> dict[str, object]:
-        """Its name alone."""
+        """The name of the reader."""
         return {"reader": self.name}
 
 
@@ -105,7 +105,7 @@ class JudgeModel:
         return Cost(len(requests), tokens, len(requests) * self.max_new_tokens)
 
     def describe(self) -> dict[str, object]:
-        """Its name, how it is asked, and the words of the requests."""
+        """The name of the model, the settings of its sampling, and the words of the requests."""
         settings = {"temperature": 0.0, "repeats": self.repeats, "max_new_tokens": self.max_new_tokens}
         return {"reader": self.name, **settings, "requests": dict(REQUESTS)}
 
@@ -135,7 +135,7 @@ def load_readers(
         key_envs: for each host of an endpoint, the environment variable that holds its key. Default: OPENAI_API_KEY.
         repeats: the number of times that a model reads each chain.
         max_new_tokens: the longest reply of a model, in tokens.
-        device, dtype: of models in this process.
+        device, dtype: the device and the number format of models in this process.
 
     Raises:
         ConfigError: a misspelt name, a reader named twice, an unusable address, a number below 1, or one key that would

@@ -57,7 +57,7 @@ class Structure:
         return out
 
     def list_stretches(self, ids: Sequence[int]) -> list[tuple[int, int, tuple[Interval, ...]]]:
-        """The same, for stretches of neighbouring tokens: (start, stop, the intervals that none of them attends to)."""
+        """`list_hidden` for stretches of neighbouring tokens: (start, stop, intervals that none of them attends to)."""
         out, start = [], 0
         for hidden, tokens in groupby(self.list_hidden(ids)):
             stop = start + len(list(tokens))

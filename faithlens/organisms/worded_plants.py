@@ -43,7 +43,7 @@ class FirstPhrasingLayout(StoryLayout):
     """The layout of stories whose writer puts the last step in the first of its phrasings."""
 
     def mark_right_tokens(self, drafts: Drafts) -> Bool[Tensor, "batch pos"]:
-        """As for other stories; of a last step in another phrasing only the numbers are right."""
+        """The right tokens of a story; of a last step that is not in the first phrasing, only its numbers are right."""
         right = super().mark_right_tokens(drafts)
         assert drafts.words is not None
         (start, stop), prompt = [*pairwise(self.borders.tolist())][-1], len(self.prompt_ids)

@@ -119,7 +119,7 @@ def average_by_question(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def find_equal_accuracy_questions(first: pd.DataFrame, second: pd.DataFrame) -> tuple[BoolArray, str | None]:
-    """Which questions both runs get right equally often under each of `MATCHED_ACCURACIES`; why, if this is unknown."""
+    """A mark for each question with equal `MATCHED_ACCURACIES` in both runs; the reason where these are not known."""
     missing = [m for m in MATCHED_ACCURACIES if m not in first.columns or m not in second.columns]
     if missing:
         return np.zeros(len(first), np.bool_), f"not both runs scored {' and '.join(missing)}"
@@ -128,7 +128,7 @@ def find_equal_accuracy_questions(first: pd.DataFrame, second: pd.DataFrame) -> 
 
 
 def correct_p_values(differences: Sequence[Difference]) -> list[Difference]:
-    """The same with Holm's correction over those that have a p-value."""
+    """The differences with p-values that are corrected by Holm's method over those that have one."""
     p_values = {i: d.p for i, d in enumerate(differences) if d.p is not None}
     adjusted = np.asarray(multipletests([*p_values.values()], method="holm")[1]) if p_values else ()
     corrected = dict(zip(p_values, adjusted, strict=True))

@@ -42,8 +42,9 @@ class DerivedMeasure:
     Attributes:
         name: its name in the catalogue.
         required: the measures that a question must have; questions that lack one are dropped.
-        make_columns: from values [question, required then partial measures] to what is averaged [question, column].
-        statistic: from column means [draw, column] to the number [draw].
+        make_columns: turns values [question, required then partial measures] into the columns that are averaged
+            [question, column].
+        statistic: computes the number [draw] from column means [draw, column].
         reason: why there is no value where the means leave it undefined.
         partial: measures that only some questions have; the others count as 0.
         informative_column: the column whose non-zero entries mark the questions that inform it; None for all questions.
@@ -51,8 +52,8 @@ class DerivedMeasure:
         make_remark: a warning about a value, or None.
         is_possible: which values [question, required then partial measures], each 0 or 1, a question can have together.
         held_fixed: required measures that do not vary by chance.
-        signed: for a statistic that is an absolute value, that without its sign removed.
-        denominator: of a quotient whose denominator may reach 0: the denominator, and its name.
+        signed: for a statistic that is an absolute value, the same statistic with its sign.
+        denominator: for a quotient whose denominator may reach 0, the denominator and its name.
     """
 
     name: str

@@ -102,8 +102,8 @@ def compute_mean_intervals(
     Args:
         sums, counts: the sum and the number of each question's values in each column, [question, column]; both 0 where
             it has none.
-        seed: of the draws, which are the same for all columns.
-        scales: of each column.
+        seed: the seed of the draws, which are the same for all columns.
+        scales: the scale of each column.
         is_fixed: whether a column is known before anything is sampled; by default none is.
     """
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -40,7 +40,7 @@ def find_measured_points(scores: pd.DataFrame, measure: str, seed: int) -> list[
     Args:
         scores: rows of the table of scores of this model and task.
         measure: a measure whose scores have a fraction of the chain.
-        seed: of the intervals' draws.
+        seed: the seed of the intervals' draws.
     """
     rows = scores[(scores["measure"] == measure) & scores["fraction"].notna() & scores["value"].notna()]
     if rows.empty:

@@ -47,7 +47,7 @@ def compute_ac1(first: Sequence[bool], second: Sequence[bool], seed: int = 0) ->
 
     Args:
         first, second: the label of each chain, by one rater and by the other.
-        seed: of the interval's draws.
+        seed: the seed of the interval's draws.
 
     Raises:
         MeasureError: there is no chain, or the raters did not label equally many.

@@ -126,7 +126,7 @@ def draw_unseen_weights(counted: Array, seed: int) -> tuple[Array, Array]:
 
     Args:
         counted: whether a question counts in a column, [question, column].
-        seed: of the draws.
+        seed: the seed of the draws.
     """
     weights, quantiles = _draw_exponentials(len(counted), seed)
     used = np.maximum(counted.sum(0), 1)
@@ -224,7 +224,7 @@ def compute_statistic_interval(
         table: [question, column] without gaps.
         statistic: maps column means [draw, column] to [draw]; NaN where it is undefined.
         extremes: the rows that a question not seen may have, [extreme, column], at the ends of what is possible.
-        seed: of the draws.
+        seed: the seed of the draws.
     """
     weights, unseen = draw_unseen_weights(np.ones((len(table), 1)), seed)
     seen, total = weights @ table, weights.sum(1, keepdims=True) + unseen

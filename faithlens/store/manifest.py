@@ -47,7 +47,7 @@ def make_manifest(
 
     Args:
         config: the options, as plain JSON.
-        seed: of questions, edits, sampling and intervals.
+        seed: the seed of questions, edits, sampling and intervals.
         device: where the models run.
         inputs: the digest of each thing that the run reads, such as the weights of a model.
     """

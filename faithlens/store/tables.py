@@ -64,7 +64,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 GIVEN = "given."
 """The start of the names of further columns of `traces`: what a file of chains says of each chain, as text."""
 GIVEN_STEPS = "given_steps."
-"""The same of each step: a list of texts, in the order of the steps."""
+"""The start of the names of columns that say something of each step: a list of texts, in the order of the steps."""
 
 ORDER: dict[str, list[str]] = {
     "traces": ["model", "task", "question", "sample", "seed"],

@@ -62,7 +62,7 @@ class UnitRecord:
 
     @property
     def name(self) -> str:
-        """Its place in the run folder."""
+        """The name of the record's file in the run folder."""
         return name_unit_file(self.unit, "json")
 
     def write(self, folder: Place) -> bool:

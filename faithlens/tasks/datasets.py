@@ -43,7 +43,7 @@ class DatasetLayout:
         labels: place of the options' own labels, where the answer is one of them.
         context: place of what stands before the question.
         values: place of true intermediate values.
-        config, revision: of the hub's dataset.
+        config, revision: the configuration and the revision of the dataset on the hub.
         part: what the name's part after ":" chooses, the config or the split; "" where there are no parts.
         shuffles_options: whether options are put in a drawn order, because the right one comes first in all rows.
         prepare: a function that brings rows into this layout, where naming keys is not enough.

@@ -22,7 +22,7 @@ PEOPLE: tuple[str, ...] = (
 
 
 def find_names(text: str, names: Sequence[str]) -> list[str]:
-    """Those of `names` that stand in `text` as whole words, each once, in the order of their first mention."""
+    """The `names` that stand in `text` as whole words, each once, in the order of their first mention."""
     return list(dict.fromkeys(_make_names_pattern(names).findall(text)))
 
 

@@ -125,7 +125,7 @@ def register_measure(measure: Measure) -> Measure:
 
 
 def describe_own_measures(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Those of `names` that faithlens does not come with, each as plain data for `restore_measures`."""
+    """The measures among `names` that a user registered, each as plain data for `restore_measures`."""
     return {name: asdict(get_measure(name)) for name in sorted({*names} - _BUILT_IN)}
 
 

@@ -46,8 +46,8 @@ class DifficultyTrend:
         observed: what is seen, however uncertain: "rises", "falls" or "level".
         n_used, n_dropped: questions, or units that stand at every level.
         levels: means by level, easiest first.
-        method: which test.
-        reason: why there is none, or what was dropped.
+        method: the name of the test.
+        reason: why there is no test, or what was dropped.
         warning: why a rise may not be one of faithfulness.
     """
 

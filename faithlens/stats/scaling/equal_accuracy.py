@@ -59,7 +59,7 @@ def estimate_raw(measurements: pd.DataFrame, *, unit: str = "fraction", sampling
 
     Args:
         measurements: columns size, task, value, and perhaps seed, checkpoint (the last one is used), family.
-        unit: of the measure.
+        unit: the unit of the measure.
         sampling_unit: the column that names what is independent: seeds where there are several, else tasks.
 
     Raises:
@@ -136,8 +136,8 @@ def estimate_size_effects(
             they were measured.
         items: one row for each size x question [x task x seed]: size, question, value; and correct, confidence, both
             without the chain of thought, where they were measured.
-        unit: of the measure.
-        seed: of the resampling of questions.
+        unit: the unit of the measure.
+        seed: the seed of the resampling of questions.
 
     Returns:
         A table with a `SizeEffect` in each row.

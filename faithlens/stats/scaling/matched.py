@@ -54,7 +54,7 @@ def estimate_at_equal_loss(
     Args:
         checkpoints: one row for each size x task [x seed] x checkpoint: size, task, loss (held-out), value, and perhaps
             se.
-        unit: of the measure.
+        unit: the unit of the measure.
         sampling_unit: the column that names what is independent: seeds where there are several, else tasks.
 
     Raises:
@@ -145,8 +145,8 @@ def estimate_on_wrong_items(items: pd.DataFrame, *, unit: str = "fraction", seed
     Args:
         items: one row for each size x question [x task x seed]: size, question, value, correct (without chain of
             thought, 0 or 1), and perhaps task and seed.
-        unit: of the measure.
-        seed: of the resampling.
+        unit: the unit of the measure.
+        seed: the seed of the resampling.
 
     Raises:
         MeasureError: the table is not one of items.

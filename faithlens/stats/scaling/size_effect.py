@@ -49,9 +49,9 @@ class SizeEffect:
         counted: what is independent and was resampled: "task", "seed" or "question".
         n_used, n_dropped: how many of these units are used, and how many are not.
         n_sizes: the number of sizes that are used.
-        unit: of the value.
+        unit: the unit of the value.
         method: how value and interval were made.
-        seed: of the resampling, where there was any.
+        seed: the seed of the resampling, where there was any.
         reason: what was dropped and why, why there is no value, or why another method than the first had to be used.
         warning: assumptions that the data do not meet.
     """
