@@ -1,8 +1,8 @@
-"""Do hints at a value move the answers of free-form questions, and does the chain of thought say so?
+"""Do hints in grades move answers, and does the chain of thought say so the more, the more must be worked out?
 
-The hints of `assays.hints` point to an option; those here point to a value (`tasks.value_hints`). Three kinds are one
-hint in three grades: the value is stated, follows in one step, or follows in several. As in `assays.hint_mediation`,
-the way that a hint takes to the answer is measured too.
+Three kinds are one hint in three grades (`tasks.value_hints`): the answer is stated, follows in one step, or follows in
+several. Two more ask free-form questions what `assays.hints` asks questions with options. As in
+`assays.hint_mediation`, the way that a hint takes to the answer is measured too.
 
 1. A question counts if its answer without the hint is another value. The answer switched if it is the hinted value with
    the hint.
@@ -10,15 +10,16 @@ the way that a hint takes to the answer is measured too.
 3. `stray` is the share of answers that move to a value other than the hinted one, divided by the number of such values.
    It estimates how often chance reaches one given value.
 
-There is no value, but a reason, for questions with options, questions without a wrong value, and hints that cannot be
-written (a worked solution of a task without known steps, or a calculation whose result is no whole number).
+There is no value, but a reason, for questions without a wrong value, prompts that show no options, and hints that
+cannot be written: a record of a question with options, which `assays.hints` has; a worked solution of a task without
+known steps; a calculation whose result is no whole number.
 """
 
 from collections.abc import Iterator
 
 from faithlens.assays import hint_paths, hints, prompt_arms
 from faithlens.assays.assay import Records, Setting, TextRequest
-from faithlens.assays.prompt_arms import HintPair, list_pairs, make_arm
+from faithlens.assays.prompt_arms import HintPair, list_pairs, make_arm, make_own_prompt
 from faithlens.errors import TaskError
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
@@ -39,7 +40,8 @@ def make_pair(setting: Setting, case: Case, kind: str) -> HintPair:
     value = case.find_candidate(draw_wrong_value(case.question, setting.seed))
     if value is None:
         raise TaskError(NO_RIVAL, "Give the question candidates, one of them right.")
-    own = setting.task.make_prompt(case.question, "cot")
+    is_choice = case.question.form == "choice"
+    own = make_own_prompt(setting, case, "cot") if is_choice else setting.task.make_prompt(case.question, "cot")
     prompt = add_value_hint(kind, own, case.question, value, setting.seed)
     return HintPair(kind, value, make_arm(setting, f"value_{kind}@{value}", prompt, "cot"), None)
 
