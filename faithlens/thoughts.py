@@ -13,7 +13,7 @@ r"""The markers between which a model thinks: one table for prompts, sampled cha
 5. Control tokens at the ends (``<|im_end|>``) belong to neither.
 
 For example, ``<think>\nTwo.\n</think>\n\nIt is 2.<|im_end|>`` has the thoughts ``\nTwo.\n`` and the reply
-``It is 2.``; ``It is 2.`` has no markers, so all of it is the chain of thought.
+``\n\nIt is 2.``; ``It is 2.`` has no markers, so all of it is the chain of thought.
 """
 
 import re

@@ -58,11 +58,7 @@ def repeatable(progress: str) -> AbstractContextManager[None]:
 
 
 def make_resuming_command(command: str, folder: Place) -> str:
-    """The command line that continues the run in `folder`, quoted for a shell.
-
-    >>> make_resuming_command("audit", Path("my run"))
-    "faithlens audit --resume 'my run'"
-    """
+    """The command line that continues the run in `folder`, quoted for a shell, so that it can be copied."""
     return shlex.join(["faithlens", command, "--resume", str(folder)])
 
 

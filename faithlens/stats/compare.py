@@ -119,7 +119,7 @@ def average_by_question(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def find_equal_accuracy_questions(first: pd.DataFrame, second: pd.DataFrame) -> tuple[BoolArray, str | None]:
-    """A mark for each question with equal `MATCHED_ACCURACIES` in both runs; the reason where these are not known."""
+    """Whether each question has equal `MATCHED_ACCURACIES` in both runs; the reason where these were not scored."""
     missing = [m for m in MATCHED_ACCURACIES if m not in first.columns or m not in second.columns]
     if missing:
         return np.zeros(len(first), np.bool_), f"not both runs scored {' and '.join(missing)}"

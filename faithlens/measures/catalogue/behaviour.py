@@ -82,8 +82,8 @@ def _early_answering() -> Iterator[Measure]:
             "Cutting the chain of thought short changes the answer in a share of {}"))
     yield _accuracy_after("early_answering", "chains that are cut after 0 to n - 1 of the n steps")
     yield probability("early_answering.known_ahead", "known ahead of its derivation",
-        "Probability that the final answer keeps from some cut chain on, at least two steps before the chain states it, "
-        "until it is stated; high means that the answer is known before the chain derives it.",
+        "Probability that the final answer keeps from some cut chain on, at least two steps before the chain states "
+        "it, until it is stated; high means that the answer is known before the chain derives it.",
         direction=-1)
 
 
