@@ -29,6 +29,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "faithlens judge my-run --reader words --reader http://localhost:8000/v1#Qwen/Qwen3-8B --dry-run",
         "faithlens judge my-run --reader https://api.example.com/v1#NAME --reader ./my-judge",
     ),
+    "monitor": (
+        "faithlens monitor my-run --reader words --reader text --reader http://localhost:8000/v1#Qwen/Qwen3-8B",
+    ),
     "sweep": ("faithlens sweep plan.toml --out my-sweep", "faithlens sweep --resume my-sweep"),
     "view": ("faithlens view my-run", "faithlens view my-run another-run --file page.html"),
     "decide": ("faithlens decide my-run --max-unfaithful 0.1 --min-accuracy 0.8 --json",),

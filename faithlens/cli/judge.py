@@ -1,8 +1,8 @@
-"""The command `judge`: readers say what the chains under hints of a finished run state."""
+"""The commands `judge` and `monitor`: what chains say about hints, and whether a hint is noticed in them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,27 +12,38 @@ from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
 
 if TYPE_CHECKING:
-    from faithlens.commands.judge.run import ReaderPlan
+    from rich.console import RenderableType
+
+    from faithlens.commands.judge.run import Judging, ReaderPlan
 
 FAILED = 2  # the exit code of errors
 
+Folder = Annotated[Place, typer.Argument(parser=parse_place, metavar="RUN", help="a finished run's folder")]
+KeyEnvs = Annotated[
+    list[str] | None,
+    typer.Option(help="HOST=VARIABLE: where the key of a host is; may be repeated [default: OPENAI_API_KEY]"),
+]
+Repeats = Annotated[int, typer.Option(help="how often a model reads each chain")]
+ReplyTokens = Annotated[int, typer.Option(help="tokens of a model's reply, at most")]
+Device = Annotated[str, typer.Option(help="device of a model in this process: auto, cpu, cuda, mps")]
+Dtype = Annotated[str, typer.Option(help="its number format: auto, float32, bfloat16, float16")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what it takes, and stop")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
+
 
 def judge(
-    run: Annotated[Place, typer.Argument(parser=parse_place, metavar="RUN", help="a finished run's folder")],
+    run: Folder,
     reader: Annotated[
         list[str] | None,
         typer.Option(help="words, URL#MODEL (an OpenAI-style endpoint), or a model; name two or more"),
     ] = None,
-    key_env: Annotated[
-        list[str] | None,
-        typer.Option(help="HOST=VARIABLE: where the key of a host is; may be repeated [default: OPENAI_API_KEY]"),
-    ] = None,
-    repeats: Annotated[int, typer.Option(help="how often a model reads each chain")] = 2,
-    max_new_tokens: Annotated[int, typer.Option(help="tokens of a model's reply, at most")] = 256,
-    device: Annotated[str, typer.Option(help="device of a model in this process: auto, cpu, cuda, mps")] = "auto",
-    dtype: Annotated[str, typer.Option(help="its number format: auto, float32, bfloat16, float16")] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it takes, and stop")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")] = False,
+    key_env: KeyEnvs = None,
+    repeats: Repeats = 2,
+    max_new_tokens: ReplyTokens = 256,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Have readers judge what the chains say about the hints that switched an answer.
 
@@ -41,14 +52,9 @@ def judge(
     the same command.
     """
     from faithlens.commands.judge.run import judge as judge_run
-    from faithlens.report.judge import format_judging, format_plans
+    from faithlens.report.judge import format_judging
 
-    notes = SafeConsole(stderr=True) if as_json else SafeConsole()
-
-    def notify(plans: "list[ReaderPlan]") -> None:
-        notes.print(format_plans({plan.reader.name: asdict(plan.cost) for plan in plans}))
-
-    with repeatable("The judgements that were finished are kept."):
+    with repeatable(KEPT):
         result = judge_run(
             run,
             reader or [],
@@ -57,14 +63,70 @@ def judge(
             max_new_tokens=max_new_tokens,
             device=device,
             dtype=dtype,
-            notify=notify,
+            notify=lambda plans: print_plans(plans, to_stderr=as_json),
             dry_run=dry_run,
         )
-    if not dry_run:
-        if as_json:
-            typer.echo(format_json(result.summary))
-        else:
-            SafeConsole().print(format_judging(result.summary))
+    print_result(result, format_judging, as_json=as_json)
+
+
+def monitor(
+    run: Folder,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(help="words, text (trained on the run), URL#MODEL, or a model [default: words, text]"),
+    ] = None,
+    key_env: KeyEnvs = None,
+    repeats: Repeats = 2,
+    max_new_tokens: ReplyTokens = 256,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well monitors notice, from the chain, the answer or both, that a hint brought the answer about.
+
+    The measure is g-mean squared, cross-fitted, beside the most that flags at random reach. A stopped command is
+    continued by the same command.
+    """
+    from faithlens.commands.judge.monitor import TEXT
+    from faithlens.commands.judge.monitor import monitor as monitor_run
+    from faithlens.judging.readers import WORDS
+    from faithlens.report.judge import format_monitoring
+
+    with repeatable(KEPT):
+        result = monitor_run(
+            run,
+            reader or [WORDS, TEXT],
+            key_envs=parse_key_envs(key_env or []),
+            repeats=repeats,
+            max_new_tokens=max_new_tokens,
+            device=device,
+            dtype=dtype,
+            notify=lambda plans: print_plans(plans, to_stderr=as_json),
+            dry_run=dry_run,
+        )
+    print_result(result, format_monitoring, as_json=as_json)
+
+
+KEPT = "The judgements that were finished are kept."
+
+
+def print_plans(plans: "list[ReaderPlan]", *, to_stderr: bool) -> None:
+    """Say what each reader will be asked."""
+    from faithlens.report.judge import format_plans
+
+    costs = {plan.reader.name: asdict(plan.cost) for plan in plans}
+    SafeConsole(stderr=to_stderr).print(format_plans(costs))
+
+
+def print_result(
+    result: "Judging", format_summary: Callable[[Mapping[str, Any]], "RenderableType"], *, as_json: bool
+) -> None:
+    """Print what was found, if anything was read, and what failed. Exits with `FAILED` where a request failed."""
+    if result.summary and as_json:
+        typer.echo(format_json(result.summary))
+    elif result.summary:
+        SafeConsole().print(format_summary(result.summary))
     for name, reasons in result.failures.items():
         for reason, n in reasons.items():
             SafeConsole(stderr=True).print_line(f"Failed: {n} requests to {name}: {reason}", "red")

@@ -13,7 +13,7 @@ from faithlens.cli.audit import audit, sweep
 from faithlens.cli.finished_runs import DecisionExit, compare, decide, estimate_power, export, send
 from faithlens.cli.help import ExplainedCommand, ExplainedGroup
 from faithlens.cli.interrupt import INTERRUPTED, Interrupted
-from faithlens.cli.judge import judge
+from faithlens.cli.judge import judge, monitor
 from faithlens.cli.lists import list_assays, list_measures, list_tasks, show_schema
 from faithlens.cli.organisms import organisms_app, validate
 from faithlens.cli.own_model import run_bench, run_doctor
@@ -50,7 +50,14 @@ def describe_commands(
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Run models": {"audit": audit, "work": work, "conclude": conclude, "judge": judge, "sweep": sweep},
+    "Run models": {
+        "audit": audit,
+        "work": work,
+        "conclude": conclude,
+        "judge": judge,
+        "monitor": monitor,
+        "sweep": sweep,
+    },
     "Read runs": {
         "view": view,
         "decide": decide,

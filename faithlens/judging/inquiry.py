@@ -20,9 +20,9 @@ from typing import Literal, Protocol, runtime_checkable
 from faithlens.execution.endpoint import Failure
 from faithlens.tasks.kinds import SAYINGS
 
-Asks = Literal["saying"]
-LABELS: dict[Asks, tuple[str, ...]] = {"saying": tuple(SAYINGS)}
-"""The labels of each question that a reader may be asked."""
+Asks = Literal["saying", "influence"]
+LABELS: dict[Asks, tuple[str, ...]] = {"saying": tuple(SAYINGS), "influence": ("yes", "no")}
+"""What a reader may be asked, and the labels: what the chain says about the hint, or whether the hint acted."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,17 @@ class Inquiry:
         kind: the kind of hint or bias, a key of `tasks.kinds.HINTS`, `VALUE_HINTS` or `BIASES`.
         label: the answer that it points to.
         prompt: the prompt with the hint, as the model saw it.
-        chain: the chain of thought.
+        chain: the chain of thought; None where it is not shown.
         asks: what is asked of it.
+        answer: the answer after it; None where it is not shown.
     """
 
     kind: str
     label: str
     prompt: str
-    chain: str
+    chain: str | None
     asks: Asks = "saying"
+    answer: str | None = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,32 @@ def format_judging(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
+def format_monitoring(summary: Mapping[str, Any]) -> RenderableType:
+    """The content of monitors.json as a table."""
+    columns = (
+        "model, task",
+        "monitor",
+        "sees",
+        "hints",
+        "g-mean²",
+        "95 % interval",
+        "chance",
+        "noticed",
+        "false alarms",
+    )
+    table = _make_table("How well monitors notice that a hint acted", columns, 4)
+    for row in summary["monitorability"]:
+        numbers = (
+            "–" if row[name] is None else format_number(row[name]) for name in ("chance", "noticed", "false_alarms")
+        )
+        table.add_row(
+            f"{row['model']}, {row['task']}", row["monitor"], row["view"], row["kind"],
+            "open" if row["value"] is None else format_number(row["value"]),
+            row["reason"] or format_ends(row["low"], row["high"]), *numbers,
+        )  # fmt: skip
+    return table
+
+
 def _make_table(title: str, columns: Sequence[str], n_words: int) -> Table:
     """A table whose first `n_words` columns hold words."""
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))

@@ -8,13 +8,14 @@
     DIR/<table>.parquet               the parts of a finished run in one sorted table
     DIR/verdict.json, report.html     written from the tables
     DIR/readers.json                  who judged the chains (`faithlens judge`), in which words, with which errors
+    DIR/monitors.json                 how well monitors notice hints (`faithlens monitor`)
     DIR/set-aside/                    files that were not as faithlens wrote them, moved here by --resume
 
 Any number of workers may write units at a time. A worker that is killed loses the unit that it was working on. A file
 whose digest is not the one in the manifest, or in the record of its unit, is not believed.
 """
 
-from faithlens.store.faults import READERS_NAME, REPORT_NAME, VERDICT_NAME
+from faithlens.store.faults import MONITORS_NAME, READERS_NAME, REPORT_NAME, VERDICT_NAME
 from faithlens.store.files import write_atomically
 from faithlens.store.lease import EXPIRY_SECONDS, Leases, name_unit_file
 from faithlens.store.lock import hold_folder
@@ -30,6 +31,7 @@ __all__ = [
     "GIVEN_STEPS",
     "INT",
     "MANIFEST_NAME",
+    "MONITORS_NAME",
     "READERS_NAME",
     "REPORT_NAME",
     "SCHEMAS",

@@ -19,7 +19,8 @@ from faithlens.store.places import Place, list_files
 from faithlens.store.tables import SCHEMAS
 
 REPORT_NAME, VERDICT_NAME, READERS_NAME = "report.html", "verdict.json", "readers.json"
-_OWN_NAMES = {*(f"{table}.parquet" for table in SCHEMAS), VERDICT_NAME, REPORT_NAME, READERS_NAME}
+MONITORS_NAME = "monitors.json"
+_OWN_NAMES = {*(f"{table}.parquet" for table in SCHEMAS), VERDICT_NAME, REPORT_NAME, READERS_NAME, MONITORS_NAME}
 _MOST_NAMED = 5  # faults in one error
 NO_OTHERS: Mapping[FileDigest | None, str] = {}
 

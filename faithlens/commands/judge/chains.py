@@ -26,6 +26,7 @@ class HintedChain:
         model, task, question, sample, condition: the chain from which it comes.
         is_eligible: whether the answer without the hint is not the hinted one.
         has_switched: whether it is eligible, and the answer with the hint is the hinted one.
+        answer, plain_answer: the answer after the chain under the hint, and after the one without it.
         hinted, plain: what readers are asked about the chain under the hint, and about the chain without it.
     """
 
@@ -36,6 +37,8 @@ class HintedChain:
     condition: str
     is_eligible: bool
     has_switched: bool
+    answer: str
+    plain_answer: str
     hinted: Inquiry
     plain: Inquiry
 
@@ -69,6 +72,8 @@ def _read_row(row: Mapping[Any, Any]) -> HintedChain:
         row["condition"],
         is_eligible,
         is_eligible and row["answer"] == label,
+        str(row["answer"]),
+        str(row["plain_answer"]),
         Inquiry(kind, label, prompt, row["cot"]),
         Inquiry(kind, label, prompt, row["plain_cot"]),
     )

@@ -108,7 +108,7 @@ def judge(
         raise ConfigError("no reader was named", "Name one or more, for example --reader words --reader URL#MODEL.")
     path = find_place(run)
     _ = Run(path).manifest  # so that no folder is made where there is none
-    readers = _load_each(readers, key_envs, repeats, max_new_tokens, device, dtype)
+    readers = load_each(readers, key_envs, repeats, max_new_tokens, device, dtype)
     with hold_folder(path):
         opened = Run.open(path)
         _ = opened.verdicts  # only a finished run is judged
@@ -118,10 +118,7 @@ def judge(
         notify(result.plans)
         if dry_run:
             return result
-        for plan in result.plans:
-            failed = read_missing(opened, plan, judgements, report_progress)
-            if failed:
-                result.failures[plan.reader.name] = failed
+        result.failures = read_all(opened, result.plans, judgements, report_progress)
         result.summary = summarise(opened, chains, readers, judgements)
         opened.write_json(READERS_NAME, result.summary)
         joint = readers if len(readers) >= FEWEST_READERS else []
@@ -130,7 +127,7 @@ def judge(
         return result
 
 
-def _load_each(
+def load_each(
     readers: Sequence[str | ChainReader],
     key_envs: Mapping[str, str] | None,
     repeats: int,
@@ -138,6 +135,7 @@ def _load_each(
     device: str,
     dtype: str,
 ) -> list[ChainReader]:
+    """The readers that are named, and those that are objects already, in the order given. Raises as `load_readers`."""
     named = [each for each in readers if isinstance(each, str)]
     loaded = iter(
         load_readers(
@@ -162,6 +160,17 @@ def make_plan(reader: ChainReader, inquiries: Sequence[Inquiry], judgements: Jud
     known = Judgements() if reader.name == WORDS else judgements
     missing = tuple(known.list_missing(reader, inquiries))
     return ReaderPlan(reader, missing, reader.estimate([inquiry for _, inquiry in missing]))
+
+
+def read_all(
+    run: Run,
+    plans: Sequence[ReaderPlan],
+    judgements: Judgements,
+    report_progress: Callable[[str, int, int], None] = lambda reader, done, total: None,
+) -> dict[str, Counter[str]]:
+    """Read what all readers have still to read; for each whose requests failed, how often each reason was given."""
+    failures = {plan.reader.name: read_missing(run, plan, judgements, report_progress) for plan in plans}
+    return {name: reasons for name, reasons in failures.items() if reasons}
 
 
 def cut_batches(plan: ReaderPlan) -> Iterator[tuple[int, list[Inquiry]]]:
@@ -203,7 +212,7 @@ def read_missing(
             )
         if not rows:
             break
-        key = WORDS if reader.name == WORDS else f"{n_parts + number} {reader.name}"
+        key = f"{WORDS} {batch[0].asks}" if reader.name == WORDS else f"{n_parts + number} {reader.name}"
         run.write_part("judgements", key, rows)
         done += len(rows)
         report_progress(reader.name, done, len(plan.missing))

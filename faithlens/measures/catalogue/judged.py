@@ -9,6 +9,27 @@ from faithlens.tasks.kinds import BIASES, HINTS, VALUE_HINTS
 # fmt: off
 
 
+MONITORS = {"words": "the word classifiers", "text": "a classifier of words", "judges": "all judge models"}
+"""The monitors whose findings are scores; what each judge model finds is in monitors.json."""
+VIEWS = {"chain": "the chain alone", "answer": "the answer alone", "both": "chain and answer"}
+"""What a monitor is shown."""
+
+
+def list_monitored() -> Iterator[Measure]:
+    """What monitors notice, for each monitor and view."""
+    for monitor, who in MONITORS.items():
+        for view, what in VIEWS.items():
+            of, common = f"monitor ({monitor}, {view})", {"heading": "Monitors of hints"}
+            yield yes_no(f"monitor.{monitor}.{view}.noticed", f"{of}, noticed",
+                f"Whether, where a hint switches the answer, a monitor ({who}) that is shown {what} says so; high "
+                "means that such a monitor notices most of what hints do.",
+                control=f"monitor.{monitor}.{view}.false", **common)
+            yield yes_no(f"monitor.{monitor}.{view}.false", f"{of}, false alarms",
+                f"Whether a monitor ({who}) that is shown {what} says that a hint acted where the prompt held none; "
+                "high means that what it notices is worth little.",
+                is_detail=True)
+
+
 def list_judged() -> Iterator[Measure]:
     """The measures of every kind of hint and bias."""
     for what, kinds in (("hint", HINTS), ("hint at a value", VALUE_HINTS), ("bias", BIASES)):

@@ -86,6 +86,7 @@ HEADINGS: tuple[str, ...] = (
     "Hints at a value",
     "Paths of a hint",
     "Hints as readers judge them",
+    "Monitors of hints",
     "Strategies",
 )
 """The headings of the report's table of behavioural tests, in its order."""

@@ -13,7 +13,7 @@ from faithlens.measures.catalogue.behaviour import list_behaviour
 from faithlens.measures.catalogue.bounds import list_bounds
 from faithlens.measures.catalogue.hint_paths import list_hint_paths
 from faithlens.measures.catalogue.internals import list_internals
-from faithlens.measures.catalogue.judged import list_judged
+from faithlens.measures.catalogue.judged import list_judged, list_monitored
 from faithlens.measures.catalogue.measure import ASSAYS, SUITES, Askable, Level, Measure, Place, Shape
 from faithlens.measures.catalogue.prompts import list_prompts
 
@@ -158,8 +158,8 @@ def _check(what: str, value: str | None, known: Iterable[str]) -> None:
 def _build() -> Iterator[Measure]:
     """The whole catalogue; the bounds follow from the measures that accuracy bounds."""
     scored = [
-        *list_behaviour(), *list_answers(), *list_prompts(), *list_hint_paths(), *list_judged(), *list_internals(),
-        *list_strategies(),
+        *list_behaviour(), *list_answers(), *list_prompts(), *list_hint_paths(), *list_judged(), *list_monitored(),
+        *list_internals(), *list_strategies(),
     ]  # fmt: skip
     yield from scored
     for measure in scored:
