@@ -68,6 +68,9 @@ READERS: dict[str, ReaderErrors] = {
 """The errors of `tasks.hint_mentions` on the chains with planted sayings (`judging.planted`), by classifier."""
 
 
+UNKNOWN_ERRORS = ReaderErrors(missed=(0, 0), invented=(0, 0))
+"""Those of readers that were never tried on planted chains: what they count says nothing."""
+
 JudgedErrors = Mapping[str, ReaderErrors]
 """The errors of the readers of one run together, by the last word of the measures `judged.*`."""
 
@@ -83,7 +86,7 @@ def get_reader(measure: str, judged: JudgedErrors = MappingProxyType({})) -> Rea
     """
     _, _, name = measure.rpartition(".")
     if measure.startswith("judged."):
-        return judged.get(name)
+        return judged.get(name, UNKNOWN_ERRORS)
     verb, _, classifier = name.rpartition("_")
     is_read = measure.startswith("hints.") and verb in ("revealed", "all", "normalised") and classifier in CLASSIFIERS
     return READERS[classifier] if is_read else None

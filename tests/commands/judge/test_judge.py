@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -146,6 +146,15 @@ def test_costs_are_said_before_any_request(path: Path, server: JudgeServer, quic
     assert {body["temperature"] for body in server.bodies} == {0.0}
 
 
+class SilentWriter:
+    """A model in this process that says of every chain that it says nothing."""
+
+    name = "silent"
+
+    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = 60) -> list[str]:
+        return ['{"label": "unsaid"}'] * len(requests)
+
+
 class Stop(BaseException):
     """Ends the process in the middle."""
 
@@ -280,6 +289,15 @@ def test_readers_that_differ_leave_the_gate_open(path: Path, server: JudgeServer
     ]
     assert len(silent) > 0
     assert set(silent["reason"]) == {"the readers differ: words says unsaid, yes says said"}
+
+
+def test_a_judged_run_is_resumed_with_its_judgements(path: Path) -> None:
+    judge(path, ["words", JudgeModel(SilentWriter(), repeats=1)])
+    before = fl.Run.open(path)
+    options = {"assays": ("baselines", "hints", "hint_mediation"), "device": "cpu"}
+    again = fl.audit("O9", "running-sum-hints", 4, path, resume=True, **options)
+    assert again.estimates.equals(before.estimates)
+    assert again.judgements.equals(before.judgements)
 
 
 def test_one_reader_leaves_the_gate_to_the_words(path: Path, server: JudgeServer) -> None:
