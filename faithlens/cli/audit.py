@@ -15,6 +15,17 @@ from faithlens.progress import show_work
 
 LOADING = "loading torch and transformers"
 
+ResumedFolder = Annotated[
+    Place | None,
+    typer.Option(
+        "--resume",
+        parser=parse_place,
+        metavar="DIR",
+        help="continue what was stopped in this folder, which knows its options",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")]
+
 
 def audit(
     model: Annotated[
@@ -60,7 +71,7 @@ def audit(
     budget: Annotated[
         int | None, typer.Option(min=1, help="rows in a packed pass, at most [default: as many as fit in memory]")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
+    dry_run: DryRun = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object: folder, report and verdicts; with --dry-run the cost")
     ] = False,
@@ -73,15 +84,7 @@ def audit(
             help="run folder, new or empty, or an address such as s3://bucket/run [default: faithlens-runs/<time>]",
         ),
     ] = None,
-    resume: Annotated[
-        Place | None,
-        typer.Option(
-            "--resume",
-            parser=parse_place,
-            metavar="DIR",
-            help="continue the run in this folder, which knows its options",
-        ),
-    ] = None,
+    resume: ResumedFolder = None,
     max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
     temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
     top_p: Annotated[float, typer.Option(help="nucleus sampling: the probability mass to sample from")] = 1.0,
@@ -205,16 +208,8 @@ def sweep(
         Place | None,
         typer.Option(parser=parse_place, metavar="FOLDER", help="new or empty folder [default: faithlens-runs/<time>]"),
     ] = None,
-    resume: Annotated[
-        Place | None,
-        typer.Option(
-            "--resume",
-            parser=parse_place,
-            metavar="DIR",
-            help="continue the sweep in this folder, which knows its options",
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
+    resume: ResumedFolder = None,
+    dry_run: DryRun = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object: folder and answers")] = False,
 ) -> None:
     """Audit models x checkpoints x tasks, and estimate the effect of size and difficulty on faithfulness.

@@ -79,7 +79,7 @@ class Plan:
 
 
 class Limit:
-    """How many rows a pass may have whose first condition has `n_rows`."""
+    """The most rows of a pass whose first condition has `n_rows`: the budget, or more where `n_rows` exceeds it."""
 
     def __init__(self, n_rows: int, budget: int | None, is_strict: bool) -> None:
         self.is_exceeded = budget is not None and n_rows > budget
