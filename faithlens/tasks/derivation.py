@@ -5,9 +5,10 @@
 2. A step with equations ("34 + 2 = 36", "3 + 5 = 10 - 2"): both sides must be equal, or the right one must go on from
    the value of the left one ("5 + 7 = 12 + 3 = 15"). The operands must be known; one that is not leaves the step
    unread, since it may be a fact that everybody knows (60 minutes).
-3. A step without an equation that states a new number ("Then there are 36"): where the task knows the true values in
-   their order, the number must be one of them, those before it must be known, and one operation on two known numbers
-   must give it. So an answer that is stated before anything is derived does not follow.
+3. A step without an equation that states a new number ("Then there are 36"), where the task knows the true values in
+   their order: one of these must be given by one operation on two known numbers, and those before it must be known.
+   So an answer that is stated before anything is derived does not follow. Another number must be given by one
+   operation on two numbers of this step and the one before ("Add 49 and 65." "This gives 114.").
 4. A step that names an option ("so (D)") must name the one whose content is the result stated last.
 5. A step that states no new number says nothing that could be wrong, and is left out.
 
@@ -61,26 +62,41 @@ class Derivation:
     Attributes:
         of_question: the numbers of the question.
         results: the numbers that steps have derived, in their order.
+        nearby: the numbers of the step before, then those of this one.
     """
 
     of_question: list[Decimal]
     results: list[Decimal] = field(default_factory=list[Decimal])
+    nearby: list[Decimal] = field(default_factory=list[Decimal])
 
     @property
     def known(self) -> list[Decimal]:
         """All numbers that a step may use."""
         return [*self.of_question, *self.results]
 
-    def is_one_operation(self, value: Decimal) -> bool:
+    def is_derived(self, value: Decimal) -> bool:
         """Whether one operation on two known numbers gives `value`."""
-        known = self.known[-_MAX_KNOWN:]
-        return any(value in (a + b, a - b, a * b) or value * b == a for a, b in permutations(known, 2))
+        return _is_one_operation(value, self.known[-_MAX_KNOWN:])
+
+    def is_derived_nearby(self, value: Decimal) -> bool:
+        """Whether one operation on two numbers of this step and the one before gives `value`."""
+        return _is_one_operation(value, [number for number in self.nearby if number != value][-_MAX_KNOWN:])
+
+
+def _is_one_operation(value: Decimal, numbers: Sequence[Decimal]) -> bool:
+    return any(value in (a + b, a - b, a * b) or value * b == a for a, b in permutations(numbers, 2))
 
 
 def check_steps(question: Question, steps: Sequence[str]) -> list[StepCheck]:
     """Whether each of `steps` follows from `question` and the steps before it; see the module's text."""
     state = Derivation([value for number in find_numbers(question.text) if (value := _read(number)) is not None])
-    return [_check_step(question, step, state) for step in steps]
+    checks, before = list[StepCheck](), list[Decimal]()
+    for step in steps:
+        own = _list_numbers(step)
+        state.nearby = [*before, *own]
+        checks.append(_check_step(question, step, state))
+        before = own
+    return checks
 
 
 def _check_step(question: Question, step: str, state: Derivation) -> StepCheck:
@@ -103,7 +119,15 @@ def _list_equations(step: str) -> Iterator[list[str]]:
         if _CUT_OFF_AFTER.match(step, match.end()):
             sides = sides[:-1]
         if len(sides) > 1 and any(_is_calculation(side) for side in sides):
-            yield sides
+            yield _drop_outer_brackets(sides)
+
+
+def _drop_outer_brackets(sides: list[str]) -> list[str]:
+    """Without the brackets around a whole equation: "(5 + 7 = 12)", or LaTeX's \\(5 + 7 = 12\\)."""
+    first, last = sides[0], sides[-1]
+    if first.count("(") > first.count(")"):
+        sides = [first.replace("(", "", 1), *sides[1:]]
+    return [*sides[:-1], last.rstrip(") ")] if last.count(")") > last.count("(") else sides
 
 
 def _is_calculation(side: str) -> bool:
@@ -149,24 +173,27 @@ def _check_option(question: Question, label: str, state: Derivation) -> StepChec
     return StepCheck("does not follow", f"option ({label}) is {content}, and {state.results[-1]} was stated last")
 
 
+def _list_numbers(step: str) -> list[Decimal]:
+    return [value for start, stop in find_number_spans(step) if (value := _read(step[start:stop])) is not None]
+
+
 def _list_new_numbers(step: str, state: Derivation) -> list[Decimal]:
-    spans = find_number_spans(step)
-    values = [value for start, stop in spans if (value := _read(step[start:stop])) is not None]
-    return [value for value in dict.fromkeys(values) if value not in state.known]
+    return [value for value in dict.fromkeys(_list_numbers(step)) if value not in state.known]
 
 
 def _check_number(question: Question, value: Decimal, state: Derivation) -> StepCheck:
     """Whether a number that is stated without an equation can have been derived from known numbers."""
     true = [known for each in question.values if (known := _read(each)) is not None]
-    is_derived, is_first = state.is_one_operation(value), not state.results
+    is_nearby, is_first = state.is_derived_nearby(value), not state.results
+    is_derived = is_nearby or state.is_derived(value)
     lacks_earlier = value in true and any(known not in state.known for known in true[: true.index(value)])
     state.results.append(value)
     if len(true) < len(question.values) or not true:
         return StepCheck("unread", f"{value} is stated without a calculation")
     if value not in true:
-        return StepCheck("does not follow", f"nothing in the question or in the steps before gives {value}")
+        return FOLLOWS if is_nearby else StepCheck("does not follow", f"no two numbers that stand near give {value}")
     if lacks_earlier and not is_first:
-        return StepCheck("unread", f"{value} is stated, and a result on the way to it is not")
+        return FOLLOWS if is_nearby else StepCheck("unread", f"{value} is stated, and a result on the way to it is not")
     if lacks_earlier or not is_derived:
         return StepCheck("does not follow", f"{value} is stated before it is derived")
     return FOLLOWS

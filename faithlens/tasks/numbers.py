@@ -6,7 +6,7 @@ language model: one stated result becomes another number of the same length, and
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from faithlens.tasks.concluded_number import names_something_else
 from faithlens.tasks.moments import find_dates
@@ -16,7 +16,13 @@ from faithlens.tasks.segmentation import ENUMERATOR
 NUMBER_PATTERN = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
 """A number without its sign, as a pattern."""
 
-_NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({NUMBER_PATTERN})(?![0-9]|st\b|nd\b|rd\b|th\b)")
+_NUMBER = re.compile(rf"(?<![\w.])({NUMBER_PATTERN})(?![0-9]|st\b|nd\b|rd\b|th\b)")
+_LABEL_BEFORE = re.compile(
+    r"\b(?:steps?|equations?|eqs?\.|lines?|clues?|rules?|statements?|premises?|sentences?|expressions?)"
+    r"\s+(?:no\.\s*)?(?:[(\[]?[0-9]{1,2}[)\]]?\s*(?:,|and|&|,\s*and)\s*)*[(\[]?$",
+    re.I,
+)
+"""What stands before the number of a part of a text: "equation 1", "steps 2 and 3", "statement (4)"."""
 _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot|x(?=\s?[0-9(]))\s*[0-9(]"
 _RESULT = re.compile(rf"={_OPENING}({NUMBER_PATTERN})(?![0-9])(?!{_OPERATION})")
@@ -38,8 +44,15 @@ MAX_SLIP = 9
 
 
 def find_number_spans(step: str) -> list[tuple[int, int]]:
-    """The half-open spans of the numbers of `step`, without those that only count list items or steps."""
-    return [match.span(1) for match in _NUMBER.finditer(step, _find_start(step))]
+    """The half-open spans of the numbers of `step`, without those that only count list items, steps or equations."""
+    return [match.span(1) for match in _match_numbers(step, _find_start(step))]
+
+
+def _match_numbers(text: str, start: int = 0) -> Iterator[re.Match[str]]:
+    """The numbers of `text` from `start` on that are no ordinals and name no part of a text."""
+    for match in _NUMBER.finditer(text, start):
+        if not _LABEL_BEFORE.search(text[max(0, match.start() - 40) : match.start()]):
+            yield match
 
 
 def find_stated_value(step: str) -> str | None:
@@ -53,7 +66,7 @@ def find_stated_span(step: str) -> tuple[int, int] | None:
     start = _find_start(step)
     spans = _list_results(step, _RESULT.finditer(step, start))
     if not spans and not any(pattern.match(step) for pattern in _FOR_A_REASON):
-        spans = _list_results(step, _NUMBER.finditer(step, start))
+        spans = _list_results(step, _match_numbers(step, start))
     counted = [span for span in spans if not _is_duration(step, *span)]
     return (counted or spans or [None])[-1]
 
@@ -101,8 +114,8 @@ def _find_start(step: str) -> int:
 
 
 def find_numbers(text: str) -> list[str]:
-    """The numbers that stand in `text`, ordinals and the names of steps left out."""
-    return _NUMBER.findall(text)
+    """The numbers that stand in `text`, without ordinals and the numbers of steps, equations and the like."""
+    return [match[1] for match in _match_numbers(text)]
 
 
 def list_slips(number: str) -> list[str]:

@@ -34,10 +34,25 @@ UNKNOWN = Question("q", TEXT, ("12", "15"), "15", (), (), "free-form")
         (["- 5 + 7 = 12 jars, 12 + 3 = 15 - so (B)."], ["follows"]),
         (["+".join(["5"] * 5000) + " = 25000."], ["unread"]),
         (["7 × 3 = 21, minus 6 is 15."], ["follows"]),
+        (["(5 + 7 = 12) jars."], ["follows"]),  # brackets around the equation, also those of LaTeX
+        ([r"so she has \(5 + 7 = 12\) jars.", r"\[ (5 + 7) + 3 = 16 \]"], ["follows", "does not follow"]),
+        ([r"\((5 + 7) + 3 = 15\)", r"\(5 + (7 + 3) = 15\)"], ["follows", "follows"]),
+        (["By equation 1 and steps 2 and 3, there are 12."], ["follows"]),  # their numbers are no quantities
+        (["We add 7 and 3 first.", "This gives 10.", "5 more are 15."], ["says nothing", "follows", "follows"]),
+        (["We add 7 and 3 first.", "This gives 11."], ["says nothing", "does not follow"]),
+        (["We double 5 jars and 5 jars.", "That is 10."], ["says nothing", "follows"]),
     ],
 )
 def test_arithmetic_in_words(steps: list[str], verdicts: list[str]) -> None:
     assert [check.verdict for check in check_steps(QUESTION, steps)] == verdicts
+
+
+def test_a_result_that_equals_a_number_of_the_question_is_used_beside_it() -> None:
+    question = Question(
+        "q", "u = 14. v = u - 8. w = v + 6. What is w?", ("12", "15"), "12", (), ("6", "12"), "free-form"
+    )
+    steps = ["v = 14 - 8", "v = 6", "w = v + 6 = 6 + 6", "w = 12"]
+    assert [c.verdict for c in check_steps(question, steps)] == ["says nothing"] * 3 + ["follows"]
 
 
 def test_without_known_values_a_bare_number_is_unread() -> None:
