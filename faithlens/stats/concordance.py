@@ -51,9 +51,9 @@ def compute_concordance(
     """The concordance of `values` with `labels`, whose `questions` are the units of the interval.
 
     Args:
-        values: a value of each chain or step; none is missing.
-        labels: its label; only the order counts.
-        questions: the question of each.
+        values: the value of each chain or step; none is missing.
+        labels: the label of each; only the order of labels counts.
+        questions: the number of the question of each.
         seed: the seed of the resampling.
 
     Returns:

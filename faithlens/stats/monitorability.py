@@ -42,7 +42,7 @@ class MonitoredPair:
     """One question with a hint and without it.
 
     Attributes:
-        question: the question; its parts and chains go together.
+        question: the question; all of its chains are in one part.
         kind: the kind of hint.
         followed, flagged: with the hint, whether the answer is the hinted one, and whether the monitor flags it.
         plain_followed, plain_flagged: the same without the hint.
@@ -87,7 +87,7 @@ def compute_monitorability(pairs: Sequence[MonitoredPair], seed: int) -> Monitor
 
     Args:
         pairs: the questions under each kind of hint.
-        seed: of the parts and of the draws.
+        seed: the seed of the parts and of the draws.
     """
     questions, kinds = (list(dict.fromkeys(getattr(each, name) for each in pairs)) for name in ("question", "kind"))
     n = len(questions)

@@ -45,8 +45,8 @@ class ShownPair:
     """A hinted chain and its counterpart in one view.
 
     Attributes:
-        chain: where they come from.
-        hinted, plain: what the monitor is shown.
+        chain: the hinted chain and its counterpart, with their answers.
+        hinted, plain: what the monitor is shown of the hinted chain, and of its counterpart.
     """
 
     chain: HintedChain
@@ -85,7 +85,7 @@ def monitor(
         RunError, ModelError: as `judge`.
     """
     if not readers:
-        raise ConfigError("no monitor was named", "Name one or more: --reader words --reader text")
+        raise ConfigError("no monitor was named", "Name one or more, for example --reader words --reader text.")
     path = find_place(run)
     _ = Run(path).manifest  # so that no folder is made where there is none
     others = [each for each in readers if each != TEXT]
