@@ -16,20 +16,32 @@ from torch import Tensor
 FEW_TOKENS = 256  # the nucleus is searched among this many of the likeliest tokens first
 
 
+WIDE_NUCLEUS = -2  # stands for the token of a sequence whose nucleus is larger
+
+
 def draw_tokens(
     logits: Float[Tensor, "batch vocab"], top_p: float, uniform: Float64[Tensor, " batch"]
 ) -> Int[Tensor, " batch"]:
-    """One token for each sequence, given its uniform number."""
+    """One token for each sequence, given its uniform number; `WIDE_NUCLEUS` where `draw_from_all` must draw it.
+
+    Larger nuclei are rare, and sorting a whole vocabulary is slow. The mark goes to the host with the tokens, so that
+    the host waits for the device only once.
+    """
     if top_p == 1:
         return find_places(logits.softmax(-1), top_p, uniform)
     few = logits.topk(min(FEW_TOKENS, logits.shape[-1]))
     shares = (few.values - logits.logsumexp(-1, keepdim=True)).exp()
     tokens = few.indices.gather(-1, find_places(shares, top_p, uniform)[:, None])[:, 0]
-    is_wide = shares.sum(-1) < top_p  # the nucleus is larger: rare, and sorting a whole vocabulary is slow
-    if is_wide.any():
-        whole = logits[is_wide].softmax(-1).sort(descending=True)
-        tokens[is_wide] = whole.indices.gather(-1, find_places(whole.values, top_p, uniform[is_wide])[:, None])[:, 0]
-    return tokens
+    is_wide = (shares.sum(-1) < top_p) & (shares.shape[-1] < logits.shape[-1])
+    return tokens.masked_fill(is_wide, WIDE_NUCLEUS)
+
+
+def draw_from_all(
+    logits: Float[Tensor, "batch vocab"], top_p: float, uniform: Float64[Tensor, " batch"]
+) -> Int[Tensor, " batch"]:
+    """The same from nuclei of any size."""
+    whole = logits.softmax(-1).sort(descending=True)
+    return whole.indices.gather(-1, find_places(whole.values, top_p, uniform)[:, None])[:, 0]
 
 
 def find_places(

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from faithlens.errors import ConfigError, ModelError, PlanError, check_fields, translate_errors
 from faithlens.execution.batches import Admission
-from faithlens.execution.draws import draw_tokens, move_to_host
+from faithlens.execution.draws import WIDE_NUCLEUS, draw_from_all, draw_tokens, move_to_host
 from faithlens.execution.growing import GrowingBatch, GrowingSequence
 from faithlens.execution.memory import is_out_of_memory
 from faithlens.model.finite import make_finite_error
@@ -273,8 +273,12 @@ def choose_tokens(
     """
     is_finite = logits.amax(-1).isfinite()  # NaN if one logit is; -inf stands for tokens that are barred
     if sampling.temperature == 0:
-        tokens = logits.argmax(-1)
-    else:
-        uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in generators])
-        tokens = draw_tokens(logits / sampling.temperature, sampling.top_p, uniform.to(logits.device))
-    return move_to_host(tokens.where(is_finite, NOT_FINITE))
+        return move_to_host(logits.argmax(-1).where(is_finite, NOT_FINITE))
+    scaled = logits / sampling.temperature
+    uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in generators]).to(logits.device)
+    tokens = move_to_host(draw_tokens(scaled, sampling.top_p, uniform).where(is_finite, NOT_FINITE))
+    if wide := [i for i, token in enumerate(tokens) if token == WIDE_NUCLEUS]:
+        drawn = move_to_host(draw_from_all(scaled[wide], sampling.top_p, uniform[wide]))
+        for i, token in zip(wide, drawn, strict=True):
+            tokens[i] = token
+    return tokens

@@ -98,9 +98,19 @@ class HostMoves(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def check_moves(moved: list[tuple[tuple[int, ...], int]], most: int) -> None:
+    *others, (shape, nbytes) = moved
+    assert others in ([], [((), 1)])
+    assert shape[0] <= most
+    assert nbytes == 8 * shape[0]
+
+
 @pytest.mark.parametrize("how", [Sampling(12), WARM, Sampling(12, 1.0, 0.9)])
 def test_a_step_moves_one_number_for_each_sequence_to_the_host(how: Sampling) -> None:
-    """The vocabulary stays on the device: what is moved in a step are the tokens, and a few truth values."""
+    """The vocabulary stays on the device: the host waits for the drawn tokens, once.
+
+    Transformers itself asks for one truth value more: whether the batch has padding.
+    """
     model, steps = tiny("llama"), []
 
     def end_step(drawn: int) -> None:
@@ -111,9 +121,19 @@ def test_a_step_moves_one_number_for_each_sequence_to_the_host(how: Sampling) ->
         sample(model, PROMPTS, range(5), how, notify=end_step)
     assert len(steps) == 12
     for moved in steps[1:]:  # the first step reads the prompts too
-        [(rows,)] = [shape for shape, _ in moved if shape]
-        assert rows <= len(PROMPTS)
-        assert sum(nbytes for _, nbytes in moved) <= 8 * rows + 8
+        check_moves(moved, len(PROMPTS))
+
+
+def test_a_wide_nucleus_is_drawn_in_a_second_move() -> None:
+    """Beside a peaked sequence: the tokens of both, and then the token of the flat one."""
+    logits = 0.01 * torch.randn(2, 1000, generator=torch.Generator().manual_seed(0))
+    logits[1, 7] = 100
+    how = Sampling(1, 1.0, 0.5)
+    with HostMoves() as host:
+        wide, peaked = choose_tokens(logits, how, make_generators(2, 0))
+    assert [shape for shape, _ in host.moved] == [(2,), (1,)]
+    assert [wide, peaked] == draw_row_by_row(logits, 1.0, 0.5, make_generators(2, 0))
+    assert peaked == 7
 
 
 def test_prompts_that_enter_add_nothing_to_the_moves_of_other_steps() -> None:
@@ -135,9 +155,7 @@ def test_prompts_that_enter_add_nothing_to_the_moves_of_other_steps() -> None:
     assert len(read) > 2
     for number, moved in enumerate(steps):
         if number not in read:
-            [(rows,)] = [shape for shape, _ in moved if shape]
-            assert rows <= 2
-            assert sum(nbytes for _, nbytes in moved) <= 8 * rows + 8
+            check_moves(moved, 2)
 
 
 def let_memory_run_out(monkeypatch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[int]:
