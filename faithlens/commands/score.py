@@ -6,11 +6,12 @@ and the reason says so. The manifest says which units were cut (`retried`).
 
 import json
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from faithlens.assays import battery
+from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import CaseResult
 from faithlens.assays.cases import Chain
 from faithlens.assays.prompt_arms import PairingAssay, read_answer, read_chain, read_plain_answer, read_plain_chain
@@ -117,7 +118,7 @@ def score_batch(
         "scores": rows,
         "answers": [{**who, **row} for r in results for row in make_answer_rows(r)],
         "edits": [{**who, **row} for r in results for row in make_edit_rows(r)],
-        "hinted_chains": [{**who, **row} for r in results for row in make_hinted_rows(ready, r)],
+        "hinted_chains": [{**who, **row} for r in results for row in make_hinted_rows(setting, ready.assays, r)],
         "drafts": [{**who, **row} for row in make_draft_rows(setting.model, chains, results)],
         "traces": [{**who, **make_trace_row(r)} for r in results],
     }
@@ -201,13 +202,13 @@ def make_edit_rows(result: CaseResult) -> Iterator[dict]:
         yield {"question": result.case.question.id, "sample": result.case.sample, **asdict(edit)}
 
 
-def make_hinted_rows(ready: PreparedSubject, result: CaseResult) -> Iterator[dict]:
+def make_hinted_rows(setting: Setting, assays: Mapping[str, Assay], result: CaseResult) -> Iterator[dict]:
     """A row for every prompt with a hint or a bias that was answered after a chain, and whose counterpart was too."""
-    setting, case = ready.setting, result.case
+    case = result.case
     at = {"question": case.question.id, "sample": case.sample}
     pairs = [
         pair
-        for assay in ready.assays.values()
+        for assay in assays.values()
         if isinstance(assay, PairingAssay)
         for pair in assay.list_hint_pairs(setting, case)
     ]
