@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from faithlens.assays import bias, hints
-from faithlens.assays.assay import Setting
+from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import CaseResult, collect_conditions
 from faithlens.commands.score import make_hinted_rows
 from faithlens.interventions.case import GeneratedText
@@ -14,16 +14,16 @@ from faithlens.tasks.kinds import PAPER_HINTS
 from faithlens.tasks.registry import load_task
 from tests.assays.answered_by_hand import LENS, SHORT, THOUGHT, case_of
 
-ASSAYS = {"hints": hints, "bias": bias}
+ASSAYS: dict[str, Assay] = {"hints": hints, "bias": bias}
 
 
 def test_a_row_for_each_hint_and_for_biases_that_point_to_a_wrong_option() -> None:
     task = load_task("arithmetic-mc")
     setting, question = Setting(LENS, task, 0, SHORT), task.draw_questions(1, 0)[0]
     case = case_of(LENS, task, question)
-    asked = [each for assay in (hints, bias) for each in assay.requests(setting, case)]
+    texts_requested = [each for assay in (hints, bias) for each in assay.requests(setting, case)]
     encode = LENS.encode_continuation
-    texts = {each.name: f" About {each.name}." for each in asked}
+    texts = {each.name: f" About {each.name}." for each in texts_requested}
     case = replace(case, generated_texts={name: GeneratedText(text, encode(text)) for name, text in texts.items()})
     records = {}
     for condition in collect_conditions(setting, case, ASSAYS):
