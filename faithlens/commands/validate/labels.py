@@ -33,6 +33,7 @@ WORDS = {
 }  # fmt: skip
 """Labels in words."""
 
+WORDS_COLUMN = "words"  # of the step that was labelled; a step of the run with other words is another one
 KEYS = ["question", "sample", "step"]
 OWN_KEYS = ("model", "task")
 BOARD_COLUMNS = ["source", "measure", "direction", "auroc", "low", "high", "n_used", "n_questions", "reason"]
@@ -83,6 +84,8 @@ def rank_measures(source: str, run: Run, labels: pd.DataFrame, seed: int = 0) ->
         RunError: no label meets a score.
     """
     scores = run.read("scores").dropna(subset=["value"])
+    if WORDS_COLUMN in labels.columns:
+        labels = _select_same_steps(labels, run.read("traces"))
     rows = [
         {"source": source, "measure": measure, "direction": get_measure(str(measure)).direction, **row}
         for measure, part in scores.groupby("measure", sort=False)
@@ -94,6 +97,17 @@ def rank_measures(source: str, run: Run, labels: pd.DataFrame, seed: int = 0) ->
             "Check that `question` holds the ids of the run's questions, and `step` counts from 0.",
         )
     return pd.DataFrame(rows, columns=BOARD_COLUMNS)
+
+
+def _select_same_steps(labels: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
+    """The labels whose words stand in the run at their step: models share questions, and write other chains."""
+    steps = {
+        (question, step): str(text).split()
+        for question, texts in zip(traces["question"], traces["steps"], strict=True)
+        for step, text in enumerate(texts)
+    }
+    keys = zip(labels["question"], labels["step"], labels[WORDS_COLUMN], strict=True)
+    return labels[[steps.get((question, step)) == words.split() for question, step, words in keys]]
 
 
 def _rank(scores: pd.DataFrame, labels: pd.DataFrame, sign: int, seed: int) -> Iterator[Mapping[str, Any]]:
@@ -116,7 +130,12 @@ def _read_file(path: Path) -> pd.DataFrame:
         table = read_table(path)
         if set(fur.STUDY_COLUMNS) <= {*table.columns}:
             return _make_table(
-                {"question": each.question_id, "step": each.step, "label": each.rating}
+                {
+                    "question": each.question_id,
+                    "step": each.step,
+                    "label": each.rating,
+                    WORDS_COLUMN: each.steps[each.step],
+                }
                 for each in fur.read_release(path).study
             )
         entries: Iterator[tuple[str, Mapping[str, Any]]] = iter(table.rows)

@@ -70,14 +70,21 @@ def test_measures_of_chains_and_means_of_steps_meet_labels_of_chains(
 
 def test_the_study_of_rated_steps_is_read_as_it_was_released(run: Run, questions: list[str], tmp_path: Path) -> None:
     words = ["Not Supportive At All", "Slightly Supportive", "Slightly Supportive", "Fully Supportive"]
-    row = {"Question": "?", "options": "A): 1||B): 2", "segmented_cot": "a||b||c||d", "correct_answer": 1}
-    row |= {"predicted_answer": 1, "dp": 0.5, "flip": "TRUE", "dataset": "sqa", "model": "LLaMA-3-3B"}
-    rows = [{"ID": q, **row, "target_step_idx": step, "rating": words[step]} for q in questions for step in range(4)]
+    row = {"Question": "?", "options": "A): 1||B): 2", "correct_answer": 1, "predicted_answer": 1, "dp": 0.5}
+    row |= {"flip": "TRUE", "dataset": "sqa", "model": "LLaMA-3-3B"}
+    chains = run.read("traces").set_index("question")["steps"]
+    other = "a||b||c||d"  # of another model, which wrote another chain for the first question
+    rows = [
+        {"ID": q, **row, "segmented_cot": cot, "target_step_idx": step, "rating": words[step]}
+        for q, cot in [(questions[0], other), *((q, "||".join(chains[q])) for q in questions[1:])]
+        for step in range(4)
+    ]
     path = write_rows(tmp_path / "study.csv.gz", rows)
     assert gzip.decompress(path.read_bytes())
     labels = read_labels(str(path), run)
     assert labels["label"].tolist() == [1, 2, 2, 5] * N
     board = rank_measures("study", run, labels).set_index("measure")
+    assert board.loc["knockout.step_raw", "n_used"] == 4 * (N - 1)
     assert float(board.loc["knockout.step_raw", "auroc"]) > 0.5  # pyright: ignore[reportArgumentType]
 
 
