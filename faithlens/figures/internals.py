@@ -263,8 +263,8 @@ def plot_decision(lens: pd.Series, probe: pd.DataFrame) -> Figure:
 
     above, below = probe["high"] - probe["value"], probe["value"] - probe["low"]
     bars = {"type": "data", "array": above, "arrayminus": below, "color": get_colour(0), "width": 0}
-    figure = go.Figure(go.Scatter(x=probe["place"], y=probe["value"], name="probe", mode="lines+markers", error_y=bars))
-    figure.update_traces(line_color=get_colour(0))
+    line = go.Scatter(x=probe["place"], y=probe["value"], name="probe", mode="lines+markers", error_y=bars)
+    figure = go.Figure(line.update(line_color=get_colour(0)))
     for name, x, y, dash in (
         ("lens", lens.index, lens, "solid"), ("tokens", probe["place"], probe["text"], "dash"),
         ("frequencies", probe["place"], probe["prior"], "dot"),

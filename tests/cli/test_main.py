@@ -82,7 +82,7 @@ REFUSALS = {
     "two tasks": ("-m O5 -t arithmetic --traces broken.jsonl", "Leave out the task (--task)"),
     "broken chains": ("-m O5 --traces broken.jsonl", "line 7: not JSON"),
     "editor without a model": ("-m O5 --editor http://localhost:8000/v1", "must name a model after its address"),
-    "two folders": ("--resume used --out run", "Leave out --resume, or the other"),
+    "two folders": ("--resume used --out run", "Leave out --resume, or leave out --out and --dry-run"),
     "one name for two": ("-m O5 -m O4 --name mine", "got 1 for 2 models"),
     "the same name twice": ("-m O5 -m O4 --name mine --name mine", "given twice"),
     "second subject": ("-m O5 -m gpt-17 -n 2", "no model 'gpt-17'"),
