@@ -254,7 +254,7 @@ def test_what_cannot_be_read_is_open_and_never_a_label(path: Path, server: Judge
     assert (gate["n_failed"], gate["n_open"]) == (0, gate["n_asked"])  # words alone convict nobody
 
 
-def test_readers_that_differ_leave_the_gate_open(path: Path, server: JudgeServer) -> None:
+def test_readers_that_differ_leave_the_gate_open(path: Path, server: JudgeServer, quick: None) -> None:
     """The judge says of every chain that it is said, and quotes it: where the words say unsaid, nothing is decided."""
 
     def claim(inquiry: Inquiry) -> str:
