@@ -15,7 +15,7 @@ from faithlens.plan.memory import plan_passes
 from tests.conftest import tiny
 
 LENGTHS = [round(1000 * 1.1**i) for i in range(40)]  # the last has 41,145 tokens
-STEPS, PROMPT = 24, 100
+STEPS, PROMPT = 12, 100
 MEMORY = 2**34  # bytes: the rows must not depend on the machine
 
 
