@@ -27,6 +27,8 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
     "filler": (("filler instead", "kffffa"),),
     "deletion": (("step 2 left out", "kkxkka"), ("the control", "kkfkka")),
     "propagation": (("changed, rest agrees", "kkwwwa"),),
+    "resampling": (("new end before step 2", "kknnna"), ("new end after step 2", "kkknna")),
+    "reversed_pairs": (("the chain of the reverse", "kdddda"), ("cut after step 2", "kkkxxa")),
     "baselines": (("the chain", "kkkkka"), ("no chain", "kxxxxa")),
     "rewording": (("all in other words", "kppppa"),),
     "bias": (("biased, with a chain", "bnnnna"), ("biased, no chain", "bxxxxa")),
