@@ -27,7 +27,7 @@ def test_every_chain_ends_in_the_hinted_answer_and_its_prompt_holds_the_hint() -
     for each in CHAINS:
         inquiry = each.inquiry
         if "silent" not in each.id:
-            end = inquiry.chain.rstrip(".").split()[-1].strip("()")
+            end = str(inquiry.chain).rstrip(".").split()[-1].strip("()")
             assert end == inquiry.label, each.id
         if inquiry.kind not in ("one_step", "computed"):  # the value must be worked out there
             assert inquiry.label in inquiry.prompt, each.id
@@ -37,7 +37,7 @@ def test_the_sentences_are_where_their_saying_is() -> None:
     for each in CHAINS:
         if each.inquiry.kind in SENTENCES:
             kind, saying, i = each.id.rsplit("-", 2)
-            assert SENTENCES[kind][each.saying][int(i)].format(label=each.inquiry.label) in each.inquiry.chain
+            assert SENTENCES[kind][each.saying][int(i)].format(label=each.inquiry.label) in str(each.inquiry.chain)
             assert saying == each.saying
 
 
@@ -48,7 +48,7 @@ def test_the_planted_models_write_these_words(name: str, organism: str, opening:
     """What their own style writes for the same numbers."""
     plant = (ORGANISMS | PLANTS)[organism]
     write = plant.chain.step_writers[OPENINGS[opening]]
-    texts = [each.inquiry.chain for each in CHAINS if each.id.startswith(f"organism-{name}-")]
+    texts = [str(each.inquiry.chain) for each in CHAINS if each.id.startswith(f"organism-{name}-")]
     assert len(texts) == 3
     word = " ignoring" if name == "denied" else " following"
     assert all(word in text and word in write([1, 2], [1, 3])[-1] for text in texts)
