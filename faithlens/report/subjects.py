@@ -7,10 +7,11 @@ subjects of one run or of several.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
+from faithlens.figures.hint_paths import HintAssay
 from faithlens.measures.catalogue import list_measures
 from faithlens.report.chains import NOT_READ, count_lost_chains, select_subject
 from faithlens.report.terminal import group_by_truth
@@ -129,10 +130,10 @@ def read_tables(run: Run) -> dict[str, pd.DataFrame]:
     tables = {
         name: run.read(name) if run.has_table(name) else pd.DataFrame(columns=SCHEMAS[name].names) for name in TABLES
     }
-    has_cells = tables["scores"]["measure"].str.contains("_mediation.unsaid_", regex=False).any()
-    if has_cells and run.has_table("drafts"):
+    assays = tables["scores"]["measure"].str.partition(".")[0]
+    names = tables["scores"].loc[assays.isin(get_args(HintAssay)), "condition"].unique()
+    if len(names) and run.has_table("drafts"):
         drafts = run.drafts[["model", "task", "question", "sample", "name", "text"]]
-        names = tables["scores"].loc[tables["scores"]["measure"].str.contains("_mediation."), "condition"].unique()
         tables["drafts"] = drafts[drafts["name"].isin(names)]
     return tables
 

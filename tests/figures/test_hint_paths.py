@@ -1,14 +1,18 @@
 """The table of a hint's switches: shares of the estimates, and an example with its chain behind each cell."""
 
+from types import SimpleNamespace
+from typing import get_args
 from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
 from faithlens.errors import ConfigError
-from faithlens.figures.hint_paths import LONGEST_CHAIN, list_hint_cells, plot_hint_paths
+from faithlens.figures.hint_paths import LONGEST_CHAIN, HintAssay, list_hint_cells, plot_hint_paths
 from faithlens.report.cell_chart import draw_cells
+from faithlens.report.subjects import read_tables
 from faithlens.tasks.kinds import HINT_PATHS, SAYINGS
+from tests.conftest import call_unchecked
 
 WHO = {"model": "m", "task": "t"}
 SHARES = {"said_through": 0.5, "unsaid_through": 0.2, "unsaid_around": 0.3, "said_around": 0.0}
@@ -84,3 +88,14 @@ def test_the_report_draws_a_cell_each_with_a_link_to_its_example() -> None:
     shades = [float(mark[0].attrib["fill-opacity"]) for mark in marks]
     assert shades[0] == max(shades)
     assert draw_cells([], "hint_mediation", "nothing") == ""
+
+
+@pytest.mark.parametrize("assay", get_args(HintAssay))
+def test_a_report_reads_the_chains_under_hints_of_each_assay(assay: str) -> None:
+    _, scores, drafts = make_tables()
+    scores = scores.assign(measure=scores["measure"].str.replace("hint_mediation", assay))
+    tables = {"scores": scores, "drafts": drafts}
+    run = SimpleNamespace(has_table=tables.__contains__, read=tables.__getitem__, drafts=drafts)
+    kept = call_unchecked(read_tables, run)["drafts"]
+    assert set(kept["name"]) == set(drafts["name"]) & set(scores["condition"])
+    assert kept["text"].tolist() == [CHAIN]

@@ -79,6 +79,7 @@ def test_a_step_without_a_number_cannot_be_misstated() -> None:
         ("1. From 12 take 5, as in step 3: 7.", ["12", "5", "7"]),
         ("\\boxed{1,250} is the 2nd of x3", ["1,250"]),
         ("None here.", []),
+        ("By equation (2) and lines 3, 4 and 5 it is 7.", ["7"]),
     ],
 )
 def test_number_spans(step: str, expected: list[str]) -> None:
