@@ -18,7 +18,7 @@ from faithlens.execution.execute import Backend, get_backend
 from faithlens.execution.plain import answer_plainly, use_other_attention
 from faithlens.kernels.implementation import choose_implementation
 from faithlens.model.model import Model
-from faithlens.model.quantised import is_quantised
+from faithlens.model.quantised import has_matrix
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.condition import COMPONENTS, Ablation, Condition, Knockout, Patch
@@ -166,8 +166,7 @@ def check_capture_changes_nothing(
 ) -> Iterator[CheckResult]:
     """capturing changes nothing"""
     bare = run_conditions(model, conditions)
-    has_matrices = not any(is_quantised(getattr(project, "weight", None)) for project in model.anatomy.out_proj)
-    flow = ("answer",) if has_matrices else ()
+    flow = ("answer",) if all(map(has_matrix, model.anatomy.out_proj)) else ()
     watched = run_conditions(model, conditions, replace(CAPTURE, compare=True, flow=flow))
     gap = max(float((a.logprobs - b.logprobs).abs().max()) for a, b in zip(bare, watched, strict=True))
     yield make_limit_check("capturing changes no answer", gap, 0.0, "largest difference, nats")

@@ -14,15 +14,23 @@ from faithlens.errors import ModelError
 
 
 def is_quantised(weight: object) -> bool:
-    """Whether a weight is no plain matrix of numbers: packed into integers, or a tensor of a class of its own."""
-    return isinstance(weight, Tensor) and not (type(weight) in (nn.Parameter, Tensor) and weight.is_floating_point())
+    """Whether a weight is no plain matrix of numbers: integers, 8-bit floats, or a tensor of a class of its own."""
+    is_plain = type(weight) in (nn.Parameter, Tensor)
+    return isinstance(weight, Tensor) and not (is_plain and weight.is_floating_point() and weight.itemsize > 1)
 
 
-def list_quantised(model: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
-    """The projections whose weights are stored in few bits, by name."""
+def list_quantised(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The projections whose weights are stored in few bits, by name, whatever the library calls the weight."""
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and is_quantised(module.weight):
+        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        if isinstance(getattr(module, "in_features", None), int) and any(map(is_quantised, own)):
             yield name, module
+
+
+def has_matrix(module: nn.Module) -> bool:
+    """Whether the weight of a projection can be read as a matrix of numbers."""
+    weight = getattr(module, "weight", None)
+    return isinstance(weight, Tensor) and not is_quantised(weight)
 
 
 def check_matrix(name: str, module: nn.Module, purpose: str) -> None:
@@ -31,8 +39,7 @@ def check_matrix(name: str, module: nn.Module, purpose: str) -> None:
     Raises:
         ModelError: with the class of the weight.
     """
-    weight = getattr(module, "weight", None)
-    if is_quantised(weight):
+    if not has_matrix(module):
         raise ModelError(
             f"{purpose} of {name} reads a matrix that is stored in few bits ({describe_storage(module)})",
             "Leave it out, or load the model in 16 or 32 bits.",
@@ -53,9 +60,9 @@ def check_gradients(name: str, model: nn.Module) -> None:
         if storage in tried:
             continue
         tried.add(storage)
-        device = module.weight.device
+        device = next(each.device for each in (*module.parameters(), *module.buffers()))
         with torch.inference_mode(False), torch.enable_grad():
-            row = torch.ones(1, module.in_features, device=device, requires_grad=True)
+            row = torch.ones(1, int(module.in_features), device=device, requires_grad=True)  # type: ignore[arg-type]
             out = module(row)
             [gradient] = torch.autograd.grad(out.sum(), row, allow_unused=True) if out.requires_grad else [None]
         if gradient is None or not bool(gradient.any()):
@@ -66,7 +73,7 @@ def check_gradients(name: str, model: nn.Module) -> None:
 
 
 def describe_storage(module: nn.Module) -> str:
-    """How the weight of a module is stored: the classes of both, and the number format."""
-    weight = module.weight
-    assert isinstance(weight, Tensor)
-    return f"{type(module).__name__}, {type(weight).__name__} of {str(weight.dtype).removeprefix('torch.')}"
+    """How a projection is stored: its class, and the class and number format of what is quantised in it."""
+    own = [each for each in (*module.parameters(recurse=False), *module.buffers(recurse=False)) if is_quantised(each)]
+    formats = dict.fromkeys(f"{type(each).__name__} of {str(each.dtype).removeprefix('torch.')}" for each in own)
+    return ", ".join([type(module).__name__, *formats])

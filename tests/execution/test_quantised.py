@@ -55,6 +55,22 @@ class CutLinear(ByteLinear):
     is_cut = True
 
 
+class BufferLinear(nn.Module):
+    """A projection without a weight of that name, as GPTQ stores it; its gradient is lost."""
+
+    def __init__(self, plain: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.scale = plain.in_features, plain.weight.abs().max() / 32767
+        self.register_buffer("qweight", (plain.weight / self.scale).round().to(torch.int32))
+
+    @classmethod
+    def store(cls, plain: nn.Linear) -> nn.Module:
+        return cls(plain)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return nn.functional.linear(input.detach(), self.qweight * self.scale)
+
+
 def make_plain() -> PreTrainedModel:
     set_seed(0)
     config = LlamaConfig(
@@ -64,7 +80,7 @@ def make_plain() -> PreTrainedModel:
     return AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
 
 
-def store_in_bytes(kind: type[ByteLinear], with_head: bool = False) -> PreTrainedModel:
+def store_in_bytes(kind: type[ByteLinear | BufferLinear], with_head: bool = False) -> PreTrainedModel:
     hf_model = make_plain()
     for block in hf_model.model.layers:
         for part in (block.self_attn, block.mlp):
@@ -127,6 +143,14 @@ def test_the_flow_and_lost_gradients_are_refused() -> None:
     with pytest.raises(ModelError, match=r"no gradient goes through model\.layers\.0\.self_attn\.q_proj") as caught:
         attribute(cut, 0.3)
     assert "16 or 32 bits" in caught.value.fix
+
+
+def test_a_projection_without_a_weight_is_refused_in_the_same_way() -> None:
+    model = wrap(store_in_bytes(BufferLinear), byte_tokenizer())
+    execute(model, compile_plan([CLEAN, DONOR]))
+    refuse_flow(model, r"BufferLinear, Tensor of int32")
+    with pytest.raises(ModelError, match="no gradient goes through"):
+        attribute(model, 0.3)
 
 
 def test_an_unembedding_in_few_bits_is_refused() -> None:
