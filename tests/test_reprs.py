@@ -3,10 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 import faithlens as fl
 from faithlens.console import format_html_table
+from faithlens.effects.approximation import ApproximationQuality
+from faithlens.effects.gradient_flow import GradientFlow
+from faithlens.effects.heads import HeadEffects
+from faithlens.effects.paths import PathEffects
 from faithlens.effects.step_effects import StepEffects
+from faithlens.effects.suppression import StepMatrix
 from faithlens.store import RunVerdict
 
 HOSTILE = "<script>alert(1)</script>"
@@ -33,6 +39,27 @@ def test_effects_show_their_means_by_layer_and_step() -> None:
     assert repr(steps) == "StepEffects('hide', probability, 2 traces x 2 layers x 2 steps)"
     assert "<td>0</td><td>0.5</td><td>–</td></tr><tr><td>1</td><td>1</td><td>–</td>" in steps._repr_html_()
     assert "<script" not in steps._repr_html_()
+
+
+def test_a_result_is_a_caption_and_a_table_of_means() -> None:
+    two, ends = np.array([0.25, 0.75]), np.zeros((2, 1, 1))
+    paths = PathEffects(two, two / 2, two / 4, two * 0, "probability")
+    assert repr(paths) == "PathEffects(probability, 2 traces)"
+    assert "<td>total</td><td>0.5</td></tr><tr><td>content</td><td>0.25</td>" in paths._repr_html_()
+    matrix = StepMatrix(("step 1",), ("stem",), np.array([[[1.0]], [[2.0]]]), ends, 0)
+    assert repr(matrix) == "StepMatrix(nats, 2 traces; columns: the hidden step)"
+    assert "<td>stem</td><td>1.5</td>" in matrix._repr_html_()
+    quality = ApproximationQuality(3, 1.0, 1.0, 1.0, 1.0)
+    exact = np.array([[[1.0, np.nan], [-4.0, np.nan]], [[3.0, np.nan], [-2.0, np.nan]]])
+    heads = HeadEffects("denoise", exact, exact, quality)
+    assert repr(heads).startswith("HeadEffects('denoise', logits, 2 traces; ")
+    assert "<td>1</td><td>0</td><td>-3</td></tr><tr><td>0</td><td>0</td><td>2</td>" in heads._repr_html_()
+    flow = pd.DataFrame({"trace": 0, "layer": 0, "head": range(30), "piece": HOSTILE, "worth": np.arange(30.0)})
+    table = GradientFlow(flow, quality)._repr_html_()
+    assert "20 of 30 rows" in table
+    assert table.count("<tr>") == 21
+    assert table.index("<td>29</td>") < table.index("<td>28</td>")
+    assert "<script" not in table
 
 
 def test_cases_and_plans_are_one_line_and_a_table() -> None:

@@ -24,6 +24,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from faithlens.effects.experiment import Conditions, list_traces, number_questions, select_layers
+from faithlens.effects.summary import Summary
 from faithlens.errors import MeasureError, PlanError, check_choice
 from faithlens.execution.execute import execute
 from faithlens.measures.answers import choose_option
@@ -58,8 +59,8 @@ DrawStatistic = Callable[[Array, float], Array]
 """
 
 
-@dataclass(frozen=True, eq=False)
-class Commitment:
+@dataclass(frozen=True, eq=False, repr=False)
+class Commitment(Summary):
     """How well a probe predicts the answer, layer by layer, on questions that it was not trained on.
 
     Attributes:
@@ -84,6 +85,13 @@ class Commitment:
     dropped: Mapping[int, str]
     folds: int
     seed: int
+
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The probe at each layer beside its baselines."""
+        caption = (
+            f"probe for {len(self.classes)} answers at {self.at!r}, {self.n_used} traces, {len(self.dropped)} dropped"
+        )
+        return caption, self.table[["metric", "layer", "value", "low", "high", "prior", "text", "excess"]]
 
     def plot(self, metric: ProbeMetric = "accuracy") -> "Figure":
         """The probe along the layers, with its interval, and the two baselines.

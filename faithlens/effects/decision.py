@@ -26,6 +26,7 @@ import pandas as pd
 
 from faithlens.effects.commitment import probe_commitment
 from faithlens.effects.experiment import run_together, select_layers
+from faithlens.effects.summary import Summary, average_by, count_distinct
 from faithlens.effects.views import check_first_tokens
 from faithlens.errors import PlanError
 from faithlens.interventions.case import Case
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-@dataclass(frozen=True, eq=False)
-class DecisionPlace:
+@dataclass(frozen=True, eq=False, repr=False)
+class DecisionPlace(Summary):
     """How far along the chain the final answer can be read.
 
     Attributes:
@@ -50,6 +51,15 @@ class DecisionPlace:
 
     lens: pd.DataFrame
     probe: pd.DataFrame
+
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The mean probability of the final answer by place, in the last layer, beside the probe's accuracy."""
+        last = self.lens["layer"].max()
+        lens = average_by(self.lens.query("layer == @last"), ["place"], "probability")
+        is_shown = (self.probe["metric"] == "accuracy") & (self.probe["layer"] == last)
+        table = lens.merge(self.probe.loc[is_shown, ["place", "value", "low", "high", "prior"]], how="left")
+        caption = f"layer {last}, {count_distinct(self.lens, 'trace')} traces, {len(table)} places; value: of the probe"
+        return caption, table
 
     def plot(self, layer: int | None = None) -> "Figure":
         """The lens (mean over traces) and the probe's accuracy along the chain, in one layer; the last by default.

@@ -23,6 +23,7 @@ import torch
 
 from faithlens.effects.approximation import ApproximationQuality, assess_approximation, check_approximation
 from faithlens.effects.experiment import Conditions, list_traces, run_together
+from faithlens.effects.summary import Summary, average_by, count_distinct
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
@@ -30,8 +31,8 @@ from faithlens.plan.condition import Ablation, Condition
 from faithlens.plan.memory import plan_passes
 
 
-@dataclass(frozen=True, eq=False)
-class GradientFlow:
+@dataclass(frozen=True, eq=False, repr=False)
+class GradientFlow(Summary):
     """The worth of each head and piece, and how well it agrees with removing heads.
 
     Attributes:
@@ -41,6 +42,12 @@ class GradientFlow:
 
     table: pd.DataFrame
     quality: ApproximationQuality
+
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The mean worth of the heads and pieces that bring most."""
+        mean = average_by(self.table, ["layer", "head", "piece"], "worth")
+        strongest = mean.sort_values("worth", key=abs, ascending=False, kind="stable")
+        return f"logits, {count_distinct(self.table, 'trace')} traces; {self.quality.describe()}", strongest
 
     def to_dataframe(self) -> pd.DataFrame:
         """The table. Columns: trace, layer, head, piece, and worth in logits.

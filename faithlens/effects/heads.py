@@ -34,6 +34,7 @@ from faithlens.effects.experiment import (
 )
 from faithlens.effects.integrated_gradients import integrate_gradients, make_attribution_weights
 from faithlens.effects.step_effects import PatchMode, compute_trace_intervals
+from faithlens.effects.summary import Summary, average_by
 from faithlens.model.model import Model
 from faithlens.plan.capture import Record
 from faithlens.plan.condition import Patch
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 HeadEffectArray = Float[np.ndarray, "trace layer head"]
 
 
-@dataclass(frozen=True, eq=False)
-class HeadEffects:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadEffects(Summary):
     """Effects, in logits, of patching single heads at the rows of the stem.
 
     Attributes:
@@ -59,6 +60,12 @@ class HeadEffects:
     exact: HeadEffectArray
     approximate: HeadEffectArray
     quality: ApproximationQuality
+
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The mean exact effect of the patched heads, the strongest first."""
+        mean = average_by(self.to_dataframe(), ["layer", "head"], "effect")
+        strongest = mean.sort_values("effect", key=abs, ascending=False, kind="stable")
+        return f"{self.mode!r}, logits, {len(self.exact)} traces; {self.quality.describe()}", strongest
 
     def to_dataframe(self) -> pd.DataFrame:
         """A table with one row for each trace and patched head. Columns: trace, layer, head, effect (logits)."""

@@ -25,6 +25,7 @@ import pandas as pd
 
 from faithlens.assays.assay import DEFAULT_ENDS, Setting
 from faithlens.assays.battery import CaseResult, run_battery
+from faithlens.effects.summary import Summary
 from faithlens.errors import MeasureError, PlanError, check_choice
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case
@@ -43,8 +44,8 @@ MEASURES = {"resampling.rise": "resampled", "resampling.counterfactual": "counte
             "resampling.rewritten": "rewritten", "knockout.step_raw": "knockout"}  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Importance:
+@dataclass(frozen=True, eq=False, repr=False)
+class Importance(Summary):
     """The importance of every step of some chains, on policy and by edits.
 
     Attributes:
@@ -60,6 +61,12 @@ class Importance:
     table: pd.DataFrame
     ends: int
     seed: int
+
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The mean importance of each step over chains, on policy and by edits."""
+        mean = self.table.groupby("step", as_index=False)[[*EFFECT_COLUMNS]].mean()
+        n_chains = len(self.table[["question", "chain"]].drop_duplicates())
+        return f"probability, {n_chains} chains, {self.ends} new ends before and after each step", mean
 
     def compare(self, on_policy: str = "resampled") -> dict[str, pd.DataFrame]:
         """For each edit, how well it ranks the steps of a chain as resampling does.

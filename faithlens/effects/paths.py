@@ -30,6 +30,7 @@ from faithlens.effects.experiment import (
     run_together,
 )
 from faithlens.effects.step_effects import METRIC_UNITS, Metric, compute_trace_intervals
+from faithlens.effects.summary import Summary
 from faithlens.measures.mediation import Decomposition
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition, KeyValuePatch
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 TraceEffects = Float[np.ndarray, " trace"]
 
 
-@dataclass(frozen=True, eq=False)
-class PathEffects(Decomposition[TraceEffects]):
+@dataclass(frozen=True, eq=False, repr=False)
+class PathEffects(Summary, Decomposition[TraceEffects]):
     """Falls of the metric, one for each trace, when parts of the clean run are exchanged for the corrupted run's.
 
     Attributes:
@@ -57,6 +58,11 @@ class PathEffects(Decomposition[TraceEffects]):
 
     relay: TraceEffects
     metric: Metric
+
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The mean of each effect over traces."""
+        mean = self.to_dataframe().drop(columns="trace").mean().rename_axis("path").reset_index(name="effect")
+        return f"{METRIC_UNITS[self.metric]}, {len(self.total)} traces", mean
 
     def to_dataframe(self) -> pd.DataFrame:
         """A table with one row for each trace and one column for each effect."""

@@ -23,6 +23,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from faithlens.effects.experiment import Conditions, list_traces, number_questions, select_steps
+from faithlens.effects.summary import Summary
 from faithlens.errors import MeasureError
 from faithlens.execution.execute import execute
 from faithlens.measures.receivers import MIN_DISTANCE, MIN_SCORED_STEPS, head_kurtosis, vertical_scores
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 TOP = 20  # the published number of heads
 
 
-@dataclass(frozen=True, eq=False)
-class ReceiverHeads:
+@dataclass(frozen=True, eq=False, repr=False)
+class ReceiverHeads(Summary):
     """Heads that look back at few steps, and the steps they look at. A description; it never decides alone.
 
     Attributes:
@@ -61,6 +62,11 @@ class ReceiverHeads:
     dropped: Mapping[int, str]
     min_distance: int
     seed: int
+
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The selected heads, with the kurtosis of their attention over steps."""
+        selected = self.heads.loc[self.heads["selected"], ["layer", "head", "kurtosis", "low", "high", "held_out"]]
+        return f"{len(selected)} of {len(self.heads)} heads, {len(self.dropped)} traces dropped", selected
 
     def plot(self) -> "Figure":
         """A heat map of the kurtosis of every head, layers by heads."""

@@ -28,6 +28,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from faithlens.effects.experiment import Conditions, list_traces, run_together, select_steps
+from faithlens.effects.summary import Summary, average_by
 from faithlens.interventions.control_span import draw_control_span
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-@dataclass(frozen=True, eq=False)
-class StepMatrix:
+@dataclass(frozen=True, eq=False, repr=False)
+class StepMatrix(Summary):
     """How far hiding each step changes the next-token distributions of each later piece, in nats.
 
     NaN where the reader is not later than the step, or the trace has no such piece.
@@ -56,6 +57,14 @@ class StepMatrix:
     value: Float[np.ndarray, "trace reader step"]
     null: Float[np.ndarray, "trace reader step"]
     seed: int
+
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The mean divergence of each reader by the step that is hidden from it."""
+        mean = average_by(self.to_dataframe(), ["reader", "step"], "value")
+        square = mean.pivot(index="reader", columns="step", values="value").reindex(self.readers, columns=self.steps)
+        return f"nats, {len(self.value)} traces; columns: the hidden step", square.rename_axis(
+            columns=None
+        ).reset_index()
 
     def to_dataframe(self) -> pd.DataFrame:
         """A table with one row for each trace, reader and earlier step. Columns: trace, reader, step, value, null."""

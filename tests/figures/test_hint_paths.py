@@ -96,6 +96,6 @@ def test_a_report_reads_the_chains_under_hints_of_each_assay(assay: str) -> None
     scores = scores.assign(measure=scores["measure"].str.replace("hint_mediation", assay))
     tables = {"scores": scores, "drafts": drafts}
     run = SimpleNamespace(has_table=tables.__contains__, read=tables.__getitem__, drafts=drafts)
-    kept = call_unchecked(read_tables, run)["drafts"]
-    assert set(kept["name"]) == set(drafts["name"]) & set(scores["condition"])
-    assert kept["text"].tolist() == [CHAIN]
+    texts = call_unchecked(read_tables, run)["drafts"]
+    assert set(texts["name"]) == set(drafts["name"]) & set(scores["condition"])
+    assert texts["text"].tolist() == [CHAIN]
