@@ -88,9 +88,8 @@ def monitor(
     The measure is g-mean squared, cross-fitted, beside the most that flags at random reach. A stopped command is
     continued by the same command.
     """
-    from faithlens.commands.judge.monitor import TEXT
     from faithlens.commands.judge.monitor import monitor as monitor_run
-    from faithlens.judging.readers import WORDS
+    from faithlens.judging.readers import TEXT, WORDS
     from faithlens.report.judge import format_monitoring
 
     with repeatable(KEPT):

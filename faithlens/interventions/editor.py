@@ -93,13 +93,25 @@ def load_editor(
     """
     if text in EDITORS:
         return None, text == "task"
-    if text.startswith(("http://", "https://")):
-        url, _, model = text.partition("#")
-        if not model:
-            raise ConfigError(
-                f"the editor must name a model after its address, got {text!r}",
-                "Write it after a #: http://localhost:8000/v1#Qwen/Qwen2.5-7B-Instruct",
-            )
-        return Endpoint(url, model, sampling=sampling), False
     check_editor(text)
-    return ModelEditor(load(text, device=device, dtype=dtype), sampling), False
+    return load_writer(text, sampling, device=device, dtype=dtype), False
+
+
+def load_writer(
+    text: str, sampling: Sampling, *, device: str = "auto", dtype: str = "auto"
+) -> "Endpoint | ModelEditor":
+    """The model that a text names, as URL#MODEL or as `load` takes it. Takes the arguments of `load_editor`.
+
+    Raises:
+        ConfigError: an unusable address of an endpoint, or an unknown device or dtype.
+        ModelError: there is no such model, or it cannot be loaded exactly.
+    """
+    if not text.startswith(("http://", "https://")):
+        return ModelEditor(load(text, device=device, dtype=dtype), sampling)
+    url, _, model = text.partition("#")
+    if not model:
+        raise ConfigError(
+            f"an endpoint must name a model after its address, got {text!r}",
+            "Write it after a #: http://localhost:8000/v1#Qwen/Qwen2.5-7B-Instruct",
+        )
+    return Endpoint(url, model, sampling=sampling)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from faithlens.errors import ConfigError, suggest_names
 from faithlens.execution.endpoint import Endpoint, Failure
 from faithlens.execution.sample import Sampling
-from faithlens.interventions.editor import EDITORS, Editor, ModelEditor, load_editor
+from faithlens.interventions.editor import EDITORS, Editor, ModelEditor, load_writer
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry, Judgement
 from faithlens.judging.requests import REQUESTS, parse_reply, write_request
 from faithlens.model.digest import hash_loaded_model
@@ -26,6 +26,8 @@ from faithlens.tasks.hint_mentions import classify_saying
 from faithlens.tasks.seeds import derive_seed
 
 WORDS = "words"
+TEXT = "text"
+"""The classifier that `monitor` trains on the run itself. It is no reader: it knows nothing but this run."""
 DEFAULT_KEY = "OPENAI_API_KEY"
 CHARACTERS_PER_TOKEN = 3.5  # of English text, on the safe side; a server's tokenizer is not known
 REPLY_TOKENS = 256
@@ -150,8 +152,8 @@ def load_readers(
         device, dtype: the device and the number format of models in this process.
 
     Raises:
-        ConfigError: a misspelt name, a reader named twice, an unusable address, a number below 1, or one key that would
-            go to two hosts.
+        ConfigError: a misspelt name, a reader named twice, an unusable address, a number below 1, a variable that is
+            not set, or one key that would go to two hosts.
         ModelError: there is no such model, or it cannot be loaded exactly.
     """
     for name, value in (("repeats", repeats), ("max_new_tokens", max_new_tokens)):
@@ -166,28 +168,37 @@ def load_readers(
             readers.append(WordReader())
             continue
         _check_name(name)
-        writer, _ = load_editor(name, sampling, device=device, dtype=dtype)
-        assert writer is not None
+        writer = load_writer(name, sampling, device=device, dtype=dtype)
         if isinstance(writer, Endpoint):
-            key = keys.get(_find_host(name), DEFAULT_KEY)
-            writer = replace(writer, key_env=key)
+            writer = replace(writer, key_env=keys.get(_find_host(name), DEFAULT_KEY))
         readers.append(JudgeModel(writer, repeats, max_new_tokens))
-    names_read = [each.name for each in readers]
-    if repeated := next((each for each in names_read if names_read.count(each) > 1), None):
-        raise ConfigError(f"the reader {repeated} is named twice", "Name each reader once; --repeats asks it again.")
+    check_names(readers)
     return readers
 
 
+def check_names(readers: Sequence[ChainReader]) -> None:
+    """Refuse two readers with one name: what one says would count for both.
+
+    Raises:
+        ConfigError: there are two.
+    """
+    names = [each.name for each in readers]
+    if repeated := next((each for each in names if names.count(each) > 1), None):
+        raise ConfigError(f"the reader {repeated} is named twice", "Name each reader once; --repeats asks it again.")
+
+
 def _check_name(name: str) -> None:
-    """Refuse names that would be looked for as models: a misspelt "words", and editors that are no model.
+    """Refuse names that would be looked for as models: a misspelt "words", "text", and editors that are no model.
 
     Raises:
         ConfigError: the name is one of these.
     """
     is_model = "/" in name or name in list_short_names() or Path(name).exists()
-    near = "" if is_model or not get_close_matches(name, [WORDS], n=1) else f"Did you mean {WORDS!r}? "
+    near = [] if is_model else get_close_matches(name, [WORDS, TEXT], n=1)
     if name in EDITORS or near:
-        raise ConfigError(f"no reader {name!r}", f"{near}A reader is {WORDS}, URL#MODEL, or a model.")
+        start = f"Did you mean {near[0]!r}? " if near and near[0] != name else ""
+        fix = f"{start}A reader is {WORDS}, URL#MODEL, or a model; faithlens monitor takes {TEXT} too."
+        raise ConfigError(f"no reader {name!r}", fix)
 
 
 def _find_host(name: str) -> str:
@@ -196,16 +207,21 @@ def _find_host(name: str) -> str:
 
 
 def _check_keys(hosts: Sequence[str], keys: Mapping[str, str]) -> None:
-    """Refuse a host that no reader has, and a key that would be sent to several hosts.
+    """Refuse a host that no reader has, a variable without a key, and a key that would be sent to several hosts.
 
     Raises:
-        ConfigError: there is such a host or such a key.
+        ConfigError: there is such a host, variable or key. What may be a key is not repeated.
     """
-    for host in keys:
+    for host, variable in keys.items():
         if host not in hosts:
             known = f"{suggest_names(host, hosts)} " if hosts else ""
             fix = f"{known}Write --key-env HOST=VARIABLE with the host of a reader's address."
             raise ConfigError(f"no reader has the host {host!r}", fix)
+        if not os.environ.get(variable):
+            raise ConfigError(
+                f"the environment variable that is to hold the key of {host} is not set",
+                f"Export the key under a name, and write that name: --key-env {host}=VARIABLE.",
+            )
     default = [host for host in hosts if host not in keys]
     if len(default) > 1 and os.environ.get(DEFAULT_KEY):
         raise ConfigError(

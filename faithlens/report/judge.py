@@ -1,6 +1,6 @@
 """What `judge` says on the terminal: what the readers will be asked, their errors, what they find, how they agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -24,7 +24,7 @@ def format_plans(costs: Mapping[str, Mapping[str, int]]) -> RenderableType:
 
 def format_judging(summary: Mapping[str, Any]) -> RenderableType:
     """The content of readers.json as tables."""
-    parts: list[RenderableType] = [_make_error_table(summary["planted"]), _make_share_table(summary["shares"])]
+    parts: list[RenderableType] = [_make_error_table(summary["planted"]), *_make_share_tables(summary["shares"])]
     if summary["agreement"]:
         parts.append(_make_agreement_table(summary["agreement"]))
     if len(summary["readers"]) < 2:
@@ -34,29 +34,44 @@ def format_judging(summary: Mapping[str, Any]) -> RenderableType:
 
 
 def format_monitoring(summary: Mapping[str, Any]) -> RenderableType:
-    """The content of monitors.json as a table."""
-    columns = (
-        "model, task",
-        "monitor",
-        "sees",
-        "hints",
-        "g-mean²",
-        "95 % interval",
-        "chance",
-        "noticed",
-        "false alarms",
-    )
-    table = _make_table("How well monitors notice that a hint acted", columns, 4)
-    for row in summary["monitorability"]:
-        numbers = (
-            "–" if row[name] is None else format_number(row[name]) for name in ("chance", "noticed", "false_alarms")
-        )
-        table.add_row(
-            f"{row['model']}, {row['task']}", row["monitor"], row["view"], row["kind"],
-            "open" if row["value"] is None else format_number(row["value"]),
-            row["reason"] or format_ends(row["low"], row["high"]), *numbers,
-        )  # fmt: skip
-    return table
+    """The content of monitors.json as a table for each model and task."""
+    columns = ("monitor", "sees", "hints", "g-mean²", "95 % interval", "chance", "noticed", "false alarms")
+    parts: list[RenderableType] = []
+    for subject, rows in _group_by_subject(summary["monitorability"]).items():
+        table = _make_table(f"How well monitors notice that a hint acted: {subject}", columns, 3)
+        for row in rows:
+            numbers = (
+                "–" if row[name] is None else format_number(row[name]) for name in ("chance", "noticed", "false_alarms")
+            )
+            table.add_row(row["monitor"], row["view"], row["kind"], _format_value(row), _format_interval(row), *numbers)
+        parts += [table, _list_reasons(rows, ("monitor", "view", "kind"))]
+    return Group(*parts)
+
+
+def _group_by_subject(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The rows of each model and task, by their names."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(f"{row['model']}, {row['task']}", []).append(row)
+    return groups
+
+
+def _format_value(row: Mapping[str, Any]) -> str:
+    return "open" if row["value"] is None else format_number(row["value"])
+
+
+def _format_interval(row: Mapping[str, Any]) -> str:
+    return "–" if row["low"] is None else format_ends(row["low"], row["high"])
+
+
+def _list_reasons(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Text:
+    """Why rows of one model and task are open: each reason once, with the rows that it holds for."""
+    reasons = dict.fromkeys(row["reason"] for row in rows if row["reason"])
+    lines: list[str] = []
+    for reason in reasons:
+        where = [" ".join(row[name] for name in names) for row in rows if row["reason"] == reason]
+        lines.append(f"{'; '.join(where) if len(where) < len(rows) else 'all rows'}: {reason}")
+    return Text("\n".join(lines))
 
 
 def _make_table(title: str, columns: Sequence[str], n_words: int) -> Table:
@@ -80,18 +95,18 @@ def _make_error_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _make_share_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ("model, task", "reader", "what", "counted", "corrected", "95 % interval", "switches", "not read")
-    table = _make_table("On chains whose hint switched the answer", columns, 3)
-    for row in rows:
-        value = "open" if row["value"] is None else format_number(row["value"])
-        ends = row["reason"] or format_ends(row["low"], row["high"])
-        counted = "–" if row["counted"] is None else format_number(row["counted"])
-        table.add_row(
-            f"{row['model']}, {row['task']}", row["reader"], FINDING_WORDS[row["finding"]], counted, value, ends,
-            str(row["n_switches"]), str(row["n_open"]),
-        )  # fmt: skip
-    return table
+def _make_share_tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    columns = ("reader", "what", "counted", "corrected", "95 % interval", "switches", "not read")
+    for subject, own in _group_by_subject(rows).items():
+        table = _make_table(f"On chains whose hint switched the answer: {subject}", columns, 2)
+        for row in own:
+            counted = "–" if row["counted"] is None else format_number(row["counted"])
+            table.add_row(
+                row["reader"], FINDING_WORDS[row["finding"]], counted, _format_value(row), _format_interval(row),
+                str(row["n_switches"]), str(row["n_open"]),
+            )  # fmt: skip
+        yield table
+        yield _list_reasons(own, ("reader", "finding"))
 
 
 def _make_agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -99,9 +114,8 @@ def _make_agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _make_table("How the readers agree", columns, 2)
     for row in rows:
         value = "–" if row["value"] is None else format_number(row["value"])
-        ends = "–" if row["value"] is None else format_ends(row["low"], row["high"])
         table.add_row(
-            f"{row['first']}\n{row['second']}", FINDING_WORDS[row["finding"]], value, ends,
+            f"{row['first']}\n{row['second']}", FINDING_WORDS[row["finding"]], value, _format_interval(row),
             f"{row['n_same']} of {row['n']}", str(row["n_open"]),
         )  # fmt: skip
     return table

@@ -92,7 +92,7 @@ def compute_monitorability(pairs: Sequence[MonitoredPair], seed: int) -> Monitor
     questions, kinds = (list(dict.fromkeys(getattr(each, name) for each in pairs)) for name in ("question", "kind"))
     n = len(questions)
     if n < FEWEST:
-        return _make_open(n, f"fewer than {FEWEST} questions were answered with a hint and without it")
+        return _make_open(n, f"fewer than {FEWEST} questions were read with a hint and without it")
     counts = _count(pairs, questions, kinds)
     part = np.random.default_rng(seed).permutation(n) % PARTS
     by_part = np.stack([counts[part == k].sum(0) for k in range(PARTS)])  # [part, kind, count]

@@ -67,7 +67,6 @@ READERS: dict[str, ReaderErrors] = {
 }
 """The errors of `tasks.hint_mentions` on the chains with planted sayings (`judging.planted`), by classifier."""
 
-
 UNKNOWN_ERRORS = ReaderErrors(missed=(0, 0), invented=(0, 0))
 """Those of readers that were never tried on planted chains: what they count says nothing."""
 
@@ -111,6 +110,8 @@ def correct_value(counted: float, errors: ReaderErrors) -> float | None:
 
 def explain_uninformative(errors: ReaderErrors) -> str:
     """Why a share that was counted with such errors is open."""
+    if errors == UNKNOWN_ERRORS:
+        return "open: how much the readers err is not known, which faithlens judge measures"
     seen, false = errors.sensitivity[0], errors.false_alarms[1]
     (missed, n_present), (invented, n_absent) = errors.missed, errors.invented
     return (

@@ -21,6 +21,7 @@ from faithlens.store.tables import SCHEMAS
 REPORT_NAME, VERDICT_NAME, READERS_NAME = "report.html", "verdict.json", "readers.json"
 MONITORS_NAME = "monitors.json"
 _OWN_NAMES = {*(f"{table}.parquet" for table in SCHEMAS), VERDICT_NAME, REPORT_NAME, READERS_NAME, MONITORS_NAME}
+_JUDGED_NAMES = {READERS_NAME, MONITORS_NAME, "parts/scores/readers.parquet", "parts/scores/monitors.parquet"}
 _MOST_NAMED = 5  # faults in one error
 NO_OTHERS: Mapping[FileDigest | None, str] = {}
 
@@ -66,6 +67,11 @@ def list_faults(
 def is_part(name: str) -> bool:
     """Whether a file of a run is, or stands in the place of, a part of a table."""
     return name.startswith("parts/")
+
+
+def is_judged(name: str) -> bool:
+    """Whether a file of a run was written by `faithlens judge` or `monitor`, so that no audit writes it again."""
+    return name in _JUDGED_NAMES or name.startswith("parts/judgements/")
 
 
 def find_fault(name: str, content: bytes, expected: FileDigest | None) -> Fault | None:

@@ -10,7 +10,15 @@ from typing import Any
 import pandas as pd
 
 from faithlens.errors import RunError, escape_controls
-from faithlens.store.faults import Fault, find_fault, find_listed_fault, is_part, list_faults, make_fault_error
+from faithlens.store.faults import (
+    Fault,
+    find_fault,
+    find_listed_fault,
+    is_judged,
+    is_part,
+    list_faults,
+    make_fault_error,
+)
 from faithlens.store.files import FileDigest, lies_in, move_file, read_digest, remove_temporary_files, write_atomically
 from faithlens.store.lease import UNITS_FOLDER, list_living, list_unit_files, name_unit_file
 from faithlens.store.manifest import (
@@ -227,12 +235,13 @@ class RunFolder:
         faults += list_faults(self.path, old["files"], with_parts=True, unfinished=unfinished)
         removed = {fault.name for fault in faults}
         if any(is_part(name) for name in removed):  # until the batch is done again, the run is not finished
-            removed |= {name for name in old["files"] if not is_part(name) and name != UNITS_NAME}
+            removed |= {name for name in old["files"] if not (is_part(name) or is_judged(name) or name == UNITS_NAME)}
         again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
         remaining = {name: entry for name, entry in old["files"].items() if name not in removed}
         write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": remaining})
         for fault in faults:
-            words = f"In {self.path}, {fault}. It is set aside, and done again."
+            next_step = "faithlens judge or monitor makes it again" if is_judged(fault.name) else "is done again"
+            words = f"In {self.path}, {fault}. It is set aside, and {next_step}."
             _LOG.warning("%s", escape_controls(words))
         for name in sorted(removed):
             self._set_aside(name)

@@ -29,9 +29,17 @@ def test_words_and_endpoints_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["word"], {}, "no reader 'word'", "Did you mean 'words'"),
         (["subject"], {}, "no reader 'subject'", "A reader is words, URL#MODEL, or a model"),
+        (["text"], {}, "no reader 'text'", "faithlens monitor takes text too"),
+        (["txt"], {}, "no reader 'txt'", "Did you mean 'text'"),
         (["words", "words"], {}, "the reader words is named twice", "--repeats"),
         (["http://localhost:8000/v1"], {}, "must name a model", "#"),
         (["words"], {"example.org": "KEY"}, "no reader has the host 'example.org'", "HOST=VARIABLE"),
+        (
+            ["https://one.example/v1#m"],
+            {"one.example": KEY},
+            "the environment variable that is to hold the key of one.example is not set",
+            "--key-env one.example=VARIABLE",
+        ),
         (
             ["https://one.example/v1#m", "https://two.example/v1#m"],
             {},
@@ -59,12 +67,14 @@ def test_numbers_below_one_are_refused() -> None:
 
 
 def test_a_model_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ModelError, match="no short name"):
-        load_readers(["nobody"], device="cpu")
+    for name in ("nobody", "subjects"):  # not as an editor, which may be the subject
+        with pytest.raises(ModelError, match="no short name"):
+            load_readers([name], device="cpu")
 
 
 def test_each_host_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TWO", "another key")
     names = ["https://one.example/v1#m", "https://two.example:99/v1#m"]
     readers = load_readers(names, key_envs={"two.example": "TWO"})
     keys = [

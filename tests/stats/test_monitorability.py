@@ -67,7 +67,7 @@ def test_a_hint_that_moves_nothing_leaves_it_open() -> None:
     assert (result.value, result.kinds) == (None, ())
     assert result.reason == "no hint surely moves answers, so there is nothing to notice"
     few = compute_monitorability(make_pairs(9, followed=1, flagged=1), 0)
-    assert few.reason == "fewer than 10 questions were answered with a hint and without it"
+    assert few.reason == "fewer than 10 questions were read with a hint and without it"
 
 
 def test_only_kinds_that_move_answers_count() -> None:

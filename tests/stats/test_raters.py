@@ -44,7 +44,19 @@ def test_the_interval_covers_the_agreement_of_all_chains() -> None:
     assert covered >= 184  # 190 are expected at 95 %; 184 is two standard deviations below
 
 
+def test_the_chains_of_one_question_are_one_observation() -> None:
+    """Four chains of each question with the same labels tell no more than one chain of each: value and interval."""
+    first, second = [True, False, False, True, False, False], [True, False, True, True, False, False]
+    one = compute_ac1(first, second)
+    four = compute_ac1(first * 4, second * 4, questions=[*range(6)] * 4)
+    assert (four.value, four.low, four.high) == pytest.approx((one.value, one.low, one.high))
+    assert (four.n, four.n_same) == (24, 20)
+    assert compute_ac1([True] * 9, [True] * 9, questions=["q"] * 9).low is None
+
+
 def test_raters_label_the_same_chains() -> None:
+    with pytest.raises(MeasureError, match="and 1 questions"):
+        compute_ac1([True, True], [True, False], questions=["q"])
     with pytest.raises(MeasureError, match="got 1 and 2 labels"):
         compute_ac1([True], [True, False])
     with pytest.raises(MeasureError, match="at least one"):

@@ -12,6 +12,7 @@ Answers that a monitor leaves open are left out, and counted.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,15 +26,13 @@ from faithlens.commands.judge.summary import Judge, list_judges
 from faithlens.commands.work.conclude import conclude
 from faithlens.errors import ConfigError
 from faithlens.judging.inquiry import ChainReader, Inquiry, Judgement, join_readers
-from faithlens.judging.readers import REPEATS, REPLY_TOKENS, WORDS
+from faithlens.judging.readers import REPEATS, REPLY_TOKENS, TEXT, WORDS
 from faithlens.measures.catalogue.judged import VIEWS
 from faithlens.measures.probe import assign_folds, bag_of_tokens, predict_with_probe
 from faithlens.stats.monitorability import MonitoredPair, compute_monitorability
 from faithlens.store import MONITORS_NAME, Run, find_place, hold_folder
 from faithlens.store.places import Place
 
-TEXT = "text"
-"""The name of the classifier that is trained on the run itself."""
 FOLDS = 5
 ALL_KINDS = "all hints"
 SCORES_KEY = "monitors"
@@ -180,7 +179,18 @@ def estimate(pairs: Sequence[ShownPair], view: str, monitor: str, judge: Judge, 
             some = [pair for pair in own if kind in (ALL_KINDS, pair.hinted.kind)]
             known = [each for pair in some if (each := flag(pair, judge)) is not None]
             at = {"model": model, "task": task, "monitor": monitor, "view": view, "kind": kind}
-            yield {**at, **asdict(compute_monitorability(known, seed)), "n_open": len(some) - len(known)}
+            row = asdict(compute_monitorability(known, seed))
+            if row["value"] is None and len(known) < len(some):
+                row["reason"] = f"{row['reason']}; {_explain_open(some, judge)}"
+            yield {**at, **row, "n_open": len(some) - len(known)}
+
+
+def _explain_open(pairs: Sequence[ShownPair], judge: Judge) -> str:
+    """The reason that a monitor most often gives for leaving one of these pairs open, with how often it gives it."""
+    judgements = [judge(inquiry) for pair in pairs for inquiry in (pair.hinted, pair.plain)]
+    reasons = Counter(str(each.reason) for each in judgements if each.label is None)
+    [(reason, n)] = reasons.most_common(1)
+    return f"{n} of {len(judgements)} texts were not read: {reason}"
 
 
 def flag(pair: ShownPair, judge: Judge) -> MonitoredPair | None:

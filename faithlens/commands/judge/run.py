@@ -25,12 +25,13 @@ from faithlens.errors import ConfigError
 from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Failure
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry
 from faithlens.judging.planted import list_planted_chains
-from faithlens.judging.readers import REPEATS, REPLY_TOKENS, WORDS, load_readers
+from faithlens.judging.readers import REPEATS, REPLY_TOKENS, WORDS, check_names, load_readers
 from faithlens.store import READERS_NAME, Run, find_place, hold_folder
 from faithlens.store.places import Place
 
 BATCH = 2 * CONCURRENT_REQUESTS
 FEWEST_READERS = 2  # for a number that is published, and for the gate
+SHOWN_DIGITS = 12  # of a digest in the name of a part
 SCORES_KEY = "readers"
 """The key of the part of the table of scores that holds what the readers say."""
 
@@ -58,7 +59,7 @@ class Judging:
         run: the run.
         plans: what each reader had to read.
         failures: for each reader whose requests failed, how often each reason was given.
-        summary: the content of readers.json; empty where nothing was read.
+        summary: the content of readers.json; empty after a dry run.
     """
 
     run: Run
@@ -135,14 +136,16 @@ def load_each(
     device: str,
     dtype: str,
 ) -> list[ChainReader]:
-    """The readers that are named, and those that are objects already, in the order given. Raises as `load_readers`."""
+    """The readers that are named, and those that are objects already, in their order. Raises as `load_readers`."""
     named = [each for each in readers if isinstance(each, str)]
     loaded = iter(
         load_readers(
             named, key_envs=key_envs, repeats=repeats, max_new_tokens=max_new_tokens, device=device, dtype=dtype
         )
     )
-    return [next(loaded) if isinstance(each, str) else each for each in readers]
+    out = [next(loaded) if isinstance(each, str) else each for each in readers]
+    check_names(out)
+    return out
 
 
 def list_inquiries(chains: Sequence[HintedChain]) -> list[Inquiry]:
@@ -188,8 +191,7 @@ def read_missing(
     """Read what is missing, batch by batch, and keep each; the reasons of requests that failed, with their numbers."""
     reader, done = plan.reader, 0
     reasons = Counter[str]()
-    n_parts = len(run.list_finished_keys("judgements"))
-    for number, (repeat, batch) in enumerate(cut_batches(plan)):
+    for repeat, batch in cut_batches(plan):
         replies = reader.read(batch, repeat)
         rows: list[dict[str, Any]] = []
         for inquiry, reply in zip(batch, replies, strict=True):
@@ -212,8 +214,9 @@ def read_missing(
             )
         if not rows:
             break
-        key = f"{WORDS} {batch[0].asks}" if reader.name == WORDS else f"{n_parts + number} {reader.name}"
-        run.write_part("judgements", key, rows)
+        # a judgement is made once, so no other part begins with it; the words are read again each time
+        start = batch[0].asks if reader.name == WORDS else f"{repeat} {rows[0]['digest'][:SHOWN_DIGITS]}"
+        run.write_part("judgements", f"{reader.name} {start}", rows)
         done += len(rows)
         report_progress(reader.name, done, len(plan.missing))
     return reasons

@@ -7,7 +7,8 @@
    corrected by the errors (`stats.reader`). Where the errors leave nothing to say, the share is open. The interval
    holds every share that the chains which a reader left open may bring.
 3. On the chains that were written without the hint nothing can be said about it: what a reader sees there is false.
-4. Two readers agree as Gwet's AC1 says (`stats.raters`), over the chains that both read.
+4. Two readers agree as Gwet's AC1 says (`stats.raters`), over the chains that both read; the interval is over their
+   questions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -134,18 +135,16 @@ def compare_readers(
 ) -> Iterator[dict[str, Any]]:
     """A row for each two readers and finding: their agreement over the switches that both read."""
     for first, second in combinations(readers, 2):
-        pairs = [
-            (judgements.get(first, chain.hinted).label, judgements.get(second, chain.hinted).label)
-            for chain in chains
-            if chain.has_switched
-        ]
-        known = [pair for pair in pairs if None not in pair]
+        switched = [chain for chain in chains if chain.has_switched]
+        labels = [[judgements.get(each, chain.hinted).label for each in (first, second)] for chain in switched]
+        known = [(chain, pair) for chain, pair in zip(switched, labels, strict=True) if None not in pair]
+        questions = [(chain.task, chain.question) for chain, _ in known]
         for finding, counting in FINDINGS.items():
             row: dict[str, Any] = {"first": first.name, "second": second.name, "finding": finding}
             if known:
-                one, other = ([each[i] in counting for each in known] for i in range(2))
-                agreement = compute_ac1(one, other, seed)
-                yield {**row, **asdict(agreement), "n_open": len(pairs) - len(known)}
+                one, other = ([pair[i] in counting for _, pair in known] for i in range(2))
+                agreement = compute_ac1(one, other, seed, questions)
+                yield {**row, **asdict(agreement), "n_open": len(switched) - len(known)}
             else:
                 empty = {"value": None, "low": None, "high": None, "n": 0, "n_same": 0}
-                yield {**row, **empty, "n_open": len(pairs)}
+                yield {**row, **empty, "n_open": len(switched)}

@@ -174,6 +174,28 @@ def test_a_stopped_command_keeps_what_was_judged(path: Path, server: JudgeServer
     assert fl.Run.open(path).judgements["digest"].nunique() == len(server.seen)
 
 
+def test_a_damaged_batch_is_set_aside_and_judged_again_and_no_other_is_lost(
+    path: Path, server: JudgeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    readers = ["words", make_judge(server)]
+    judge(path, readers)
+    before, n = fl.Run.open(path), len(server.seen)
+    damaged = next(each for each in (path / "parts" / "judgements").iterdir() if "words" not in each.name)
+    n_lost = len(pd.read_parquet(damaged))
+    damaged.write_bytes(b"torn")
+    with pytest.raises(RunError, match="torn"):
+        judge(path, readers)
+    options = {"assays": ("baselines", "hints", "hint_mediation"), "device": "cpu"}
+    resumed = fl.audit("O9", "running-sum-hints", 4, path, resume=True, **options)
+    assert "set aside, and faithlens judge or monitor makes it again" in caplog.text
+    assert resumed.estimates.equals(before.estimates)  # by the errors that were measured
+    judge(path, readers)
+    assert len(server.seen) - n == n_lost
+    assert fl.Run.open(path).judgements.equals(before.judgements)
+    judge(path, readers)
+    assert len(server.seen) - n == n_lost
+
+
 FAILURES = {
     "429": (429, {}, b"slow down"),
     "500": (500, {}, b"boom"),
@@ -358,6 +380,7 @@ def test_the_command_prints_costs_tables_and_json(path: Path, server: JudgeServe
     [
         ([], "no reader was named"),
         (["--reader", "wrods"], "no reader 'wrods'"),
+        (["--reader", "http://x.example/v1#m", "--key-env", "x.example=A1b2C3"], "key of x.example is not set"),
         (["--reader", "words", "--key-env", KEY], "not of the form HOST=VARIABLE"),
         (["--reader", "words", "--key-env", f"x.example={KEY}"], "not of the form HOST=VARIABLE"),
     ],
@@ -367,6 +390,7 @@ def test_wrong_options_are_refused(words: list[str], problem: str, path: Path) -
     assert isinstance(answer.exception, ConfigError)
     assert problem in answer.exception.problem
     assert KEY not in str(answer.exception)
+    assert "A1b2C3" not in str(answer.exception)
 
 
 def test_a_run_without_hints_and_a_folder_without_a_run_are_refused(tmp_path: Path) -> None:

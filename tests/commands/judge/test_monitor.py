@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ import faithlens as fl
 from faithlens.cli.main import app
 from faithlens.commands.judge import monitor as monitor_module
 from faithlens.commands.judge.chains import HintedChain, list_hinted_chains
-from faithlens.commands.judge.monitor import TEXT, ShownPair, classify_texts, monitor, show, write_words
+from faithlens.commands.judge.monitor import ShownPair, classify_texts, monitor, show, write_words
+from faithlens.console import SafeConsole
 from faithlens.errors import ConfigError
 from faithlens.execution.endpoint import Endpoint
 from faithlens.judging.inquiry import Inquiry
-from faithlens.judging.readers import JudgeModel, WordReader
+from faithlens.judging.readers import TEXT, JudgeModel, WordReader
+from faithlens.report.judge import format_monitoring
 from tests.commands.judge.judged_run import JudgeServer, serve_judge
 
 
@@ -76,8 +79,14 @@ def test_a_judge_is_a_monitor_under_the_same_protocol(
     assert len(set(server.seen)) > 2 * len(set(seen)) > 0
     server.always = "No."
     other = JudgeModel(Endpoint(server.url, "other", retries=0), repeats=1)
-    row = find(monitor(path, ["words", other]).summary, other.name, "chain", "avowed")
+    summary = monitor(path, ["words", other]).summary
+    row = find(summary, other.name, "chain", "avowed")
     assert (row["value"], row["n_open"]) == (None, 12)
+    assert row["reason"].endswith(f"24 of 24 texts were not read: {other.name}: the reply is no JSON object")
+    console = SafeConsole(width=500, record=True, file=StringIO())
+    console.print(format_monitoring(summary))
+    [line] = [line for line in console.export_text().splitlines() if "24 of 24" in line]
+    assert line.startswith(f"{other.name} chain avowed; {other.name} chain half; ")
 
 
 def test_views_show_what_they_say(path: Path) -> None:
