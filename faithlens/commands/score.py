@@ -221,7 +221,8 @@ def make_hinted_rows(setting: Setting, assays: Mapping[str, Assay], result: Case
                 "condition": pair.hinted.name,
                 "kind": pair.kind,
                 "label": pair.label,
-                "prompt": setting.model.decode(pair.hinted.prompt.ids),
+                # a judge that knows these special tokens would read them as the turns of its own conversation
+                "prompt": setting.model.decode(pair.hinted.prompt.ids, with_special_tokens=False),
                 "cot": read_chain(setting, case, pair.hinted).cot,
                 "answer": case.candidates[hinted],
                 "plain_cot": read_plain_chain(setting, case, pair).cot,

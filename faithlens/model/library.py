@@ -69,7 +69,7 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, *, add_special_to
     return tuple(tokenizer.encode(text, add_special_tokens=add_special_tokens, verbose=False))
 
 
-def decode_ids(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-    """The text of `ids`, with special tokens, and with spaces as they are."""
-    text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+def decode_ids(tokenizer: PreTrainedTokenizerBase, ids: list[int], *, with_special_tokens: bool = True) -> str:
+    """The text of `ids`, with spaces as they are."""
+    text = tokenizer.decode(ids, skip_special_tokens=not with_special_tokens, clean_up_tokenization_spaces=False)
     return text if isinstance(text, str) else "".join(text)

@@ -193,15 +193,19 @@ class Model:
         weight = getattr(self.hf_model.get_input_embeddings(), "weight", None)
         return len(weight) if weight is not None else library.get_text_config(self.hf_model).vocab_size
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`, with special tokens, and with spaces as they are.
+    def decode(self, ids: Sequence[int], *, with_special_tokens: bool = True) -> str:
+        """The text of `ids`, with spaces as they are.
+
+        Args:
+            ids: the tokens.
+            with_special_tokens: whether tokens such as ``<|im_start|>`` are part of the text, or left out.
 
         Raises:
             TraceError: the tokenizer cannot decode them; its exception is chained.
         """
         problem = f"the tokenizer of {self.name} cannot decode {len(ids)} tokens"
         with translate_errors(TraceError, problem, "Pass ids of tokens that the tokenizer knows."):
-            return library.decode_ids(self.tokenizer, list(ids))
+            return library.decode_ids(self.tokenizer, list(ids), with_special_tokens=with_special_tokens)
 
     def continue_ids(self, prefix_ids: Sequence[int], text: str) -> tuple[int, ...]:
         """Tokens that write exactly `text` after `prefix_ids`: ``decode(prefix + ids) == decode(prefix) + text``.

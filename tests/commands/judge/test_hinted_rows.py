@@ -42,3 +42,10 @@ def test_a_row_for_each_hint_and_for_biases_that_point_to_a_wrong_option() -> No
     assert row["condition"] == f"hint_metadata@{row['label']}"
     assert f"<key>{row['label']}</key>" in row["prompt"]
     assert question.text in row["prompt"]
+
+
+def test_special_tokens_can_be_left_out_of_a_text() -> None:
+    ids, end = LENS.encode_continuation("A <key>B</key>."), LENS.tokenizer.eos_token_id
+    assert isinstance(end, int)
+    assert LENS.decode([*ids, end, *ids]) == f"A <key>B</key>.{LENS.tokenizer.eos_token}A <key>B</key>."
+    assert LENS.decode([*ids, end, *ids], with_special_tokens=False) == "A <key>B</key>.A <key>B</key>."

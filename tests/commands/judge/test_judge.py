@@ -71,6 +71,8 @@ def test_the_table_of_hinted_chains_is_what_the_scores_were_made_of(audited: Pat
     scores = run.scores.dropna(subset=["value"])
     switched = list_switched(run)
     assert set(run.hinted_chains["kind"]) == {"silent", "half", "avowed", "rationalised"}
+    for row in run.hinted_chains.to_dict("records"):  # no <bos>, which a judge may take for its own
+        assert row["prompt"].startswith(f"{row['kind'].capitalize()} hint {row['label']}: Start at ")
     for kind, rows in switched.groupby("kind"):
         counted = scores[scores["measure"] == f"hints.{kind}.switch"]["value"].sum()
         assert counted == len(rows)
