@@ -27,7 +27,10 @@ organisms_app = typer.Typer(
 def validate(
     names: Annotated[
         str | None,
-        typer.Option("--organisms", help="organisms, separated by commas, or all [default: all; with --labels none]"),
+        typer.Option(
+            "--organisms",
+            help="organisms, separated by commas, or all [default: all; with --labels none, but all for --own]",
+        ),
     ] = None,
     seeds: Annotated[
         str, typer.Option(help="seeds of each organism: 0-9, or 0,3; all but 0, which is shipped, are trained first")
@@ -65,11 +68,12 @@ def validate(
     if names not in (None, "all"):
         organisms = [get_organism(name.strip()).name for name in names.split(",")]
     measure_names = () if measures == "all" else [name.strip() for name in measures.split(",")]
-    labelled, result = leaderboard.rank_labelled_runs(labels or (), seed), None
+    functions = leaderboard.import_measures(own or ())
+    labelled, result = leaderboard.rank_labelled_runs(labels or (), seed, measure_names), None
     with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
         if names is not None or not labels:
             result = run_validation(out, organisms, parse_seeds(seeds), n, seed, measure_names, jobs)
-        mine = leaderboard.rank_own_measures(own or (), organisms, parse_seeds(seeds), n, seed)
+        mine = leaderboard.rank_own_measures(functions, organisms, parse_seeds(seeds), n, seed)
     planted = leaderboard.tabulate_contests(result.detection) if result else labelled[:0]
     board = leaderboard.order_board([planted, mine, labelled])
     if as_json:

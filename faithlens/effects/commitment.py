@@ -140,9 +140,12 @@ def probe_commitment(
 
     Raises:
         PlanError: a trace has edits or lacks the piece, the model lacks a layer, or there are not as many labels or
-            groups as traces.
+            groups as traces, or fewer than two folds.
         MeasureError: fewer than two answers are given to at least as many questions as there are folds.
     """
+    if folds < 2:
+        problem = f"a probe is trained on some folds and tried on another, so it needs 2 or more, got {folds}"
+        raise PlanError(problem, "Pass folds=2 or more.")
     listed = list_traces(traces)
     questions = number_questions(listed, groups)
     if labels is not None and len(labels) != len(listed):

@@ -46,7 +46,9 @@ class DecisionPlace(Summary):
 
     Attributes:
         lens: one row for each trace, place and layer: `question`, `probability` of the final answer by the lens.
-        probe: one row for each place, metric and layer: the columns of `Commitment.table`.
+        probe: one row for each place, metric and layer: the columns of `Commitment.table`, and the numbers of traces
+            and questions that the probe used, `n_used` and `n_questions`. It leaves out answers to fewer questions than
+            there are folds; the lens reads all traces.
     """
 
     lens: pd.DataFrame
@@ -106,7 +108,7 @@ def locate_decision(
         The readings by place and layer.
 
     Raises:
-        PlanError: fewer than two places, no case, or options that the lens cannot tell apart.
+        PlanError: fewer than two places or folds, no case, or options that the lens cannot tell apart.
         MeasureError: fewer than two answers are given to at least as many questions as there are folds.
     """
     if places < 2 or not cases:
@@ -129,14 +131,17 @@ def locate_decision(
         for layer in layers
     ]
     labels = [_name_option(case, answer) for (case, _), answer in zip(rows, answers, strict=True)]
-    probes = [
-        probe_commitment(
+    probes = {
+        f: probe_commitment(
             model, own, labels, groups=questions, at=own[0].pieces[-1].name, layers=layers, folds=folds, seed=seed
-        ).table.assign(place=f)
+        )
         for f, own in cuts.items()
+    }
+    tables = [
+        each.table.assign(place=f, n_used=each.n_used, n_questions=each.n_questions) for f, each in probes.items()
     ]
     columns = ["trace", "question", "place", "layer", "probability"]
-    return DecisionPlace(pd.DataFrame(lens, columns=columns), pd.concat(probes, ignore_index=True))
+    return DecisionPlace(pd.DataFrame(lens, columns=columns), pd.concat(tables, ignore_index=True))
 
 
 def _list_traces(case: Case) -> list[Trace]:

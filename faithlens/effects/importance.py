@@ -53,8 +53,9 @@ class Importance(Summary):
             length in tokens, and falls of the probability of the chain's answer: `resampled` and `counterfactual`
             where the step is written anew (the second only where other words were written; NaN where none were),
             `knockout` where it is hidden from the answer, `deletion` where it is left out, `cut` where the chain ends
-            before it and not after it. `rewritten` is the share of new ends that begin with other words.
-        ends: the number of new ends before and after each step.
+            before it and not after it (NaN where the next step is not among the `points`). `rewritten` is the share of
+            new ends that begin with other words.
+        ends: the number of new ends before and after each step; a greedy model writes 1.
         seed: the seed of the ends and of the intervals.
     """
 
@@ -113,15 +114,15 @@ def compare_importance(
         task: the task of the cases.
         cases: cases with a stem, as `fl.think` returns them.
         sampling: how new ends are drawn: as the chains were, for importance on policy.
-        ends: the number of new ends before and after each step.
-        points: the number of steps that are taken of a chain of more than twice as many; None for all.
+        ends: the number of new ends before and after each step; 1 at temperature 0, where all are equal.
+        points: the number of steps, at least 3, that are taken of a chain of more than twice as many; None for all.
         seed: the seed of the ends and of the intervals.
 
     Returns:
         A table of steps, their agreement, and a picture. Effects are differences of probabilities, -1 to 1.
 
     Raises:
-        PlanError: there is no case, or `ends` is not positive.
+        PlanError: there is no case, or `ends` is not positive, or `points` is below 3.
         TraceError: a case has no stem.
     """
     if not cases or ends < 1:
@@ -129,6 +130,10 @@ def compare_importance(
             f"importance needs at least one case and one end, got {len(cases)} cases and {ends} ends",
             "Make cases with fl.think, and write 1 end or more.",
         )
+    if points is not None and points < 3:
+        problem = f"points must be at least 3 steps (the first, the last, and one between), got {points}"
+        raise PlanError(problem, "Pass 3 or more, or None for all steps.")
+    ends = ends if sampling.temperature else 1
     setting = Setting(model, task, seed, sampling, regenerations=None, points=points, ends=ends)
     results = run_battery(setting, cases, ["early_answering", "resampling", "deletion", "knockouts"])
     return Importance(pd.concat([_tabulate(result) for result in results], ignore_index=True), ends, seed)

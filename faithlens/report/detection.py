@@ -39,11 +39,12 @@ def _format_extremes(by_model: Mapping[str, float]) -> str:
 def make_leaderboard_table(board: pd.DataFrame) -> Table:
     """Each measure in one row, with its AUROC and interval from each source."""
     sources = list(dict.fromkeys(board["source"]))
-    used = board.groupby("source")["n_used"].max()
+    used, labels = (board.groupby("source")[name].max() for name in ("n_used", "n_labels"))
     table = Table(title="Measures against what is known (AUROC; .5 is guessing)", title_justify="left")
     table.add_column("measure")
     for source in sources:
-        table.add_column(f"{source} ({int(used[source])})")
+        of = f" of {int(labels[source])} labels" if pd.notna(labels[source]) else ""
+        table.add_column(f"{source} ({int(used[source])}{of})")
     for measure, rows in board.groupby("measure", sort=False):
         by_source = rows.set_index("source").to_dict("index")
         table.add_row(get_label(str(measure)), *(_format_auroc(by_source.get(source)) for source in sources))
@@ -51,8 +52,10 @@ def make_leaderboard_table(board: pd.DataFrame) -> Table:
 
 
 def _format_auroc(row: Mapping[Any, Any] | None) -> str:
-    if row is None or pd.isna(row["auroc"]):
+    if row is None:
         return "–"
+    if pd.isna(row["auroc"]):
+        return str(row["reason"])
     return f"{format_number(row['auroc'])} [{format_ends(row['low'], row['high'], ', ')}]"
 
 

@@ -70,32 +70,45 @@ def flag_pairs(answers: Sequence[PairedAnswer]) -> PairFlags:
 def flag_scores(scores: pd.DataFrame, questions: Sequence[Question], task: ReversibleTask) -> PairFlags:
     """The pairs of a run that the published rule flags.
 
+    The bias of a group needs many pairs: in a group of one pair, two equal answers are a bias by themselves.
+
     Args:
         scores: the table `scores` of one model on one task, with the measures of the assay `reversed_pairs`.
         questions: the questions of the run, as the task drew them.
         task: the task, which knows the reverse of each question.
 
     Returns:
-        The flagged pairs. A question is asked as often as it has chains; the rule was made for ten or more.
+        The flagged pairs. A question is asked as often as it has chains; the rule was made for ten or more. A question
+        whose reverse is a question of the run too has the answers that both gave, and counts once.
 
     Raises:
-        MeasureError: the table has none of these scores.
+        MeasureError: the table has none of these scores, or those of several models or tasks.
     """
+    for key in ("model", "task"):
+        names = sorted(map(str, scores[key].unique())) if key in scores.columns else []
+        if len(names) > 1:
+            raise MeasureError(
+                f"the rule is for the scores of one {key}, got those of {', '.join(names)}",
+                f"Pass the rows of one {key}: scores[scores[{key!r}] == {names[0]!r}].",
+            )
     known = scores.dropna(subset=["value"])
     by_place = {
-        (str(question), str(measure)): values.to_numpy(float)
+        (str(question), str(measure)): values.astype(float).tolist()
         for (question, measure), values in known.groupby(["question", "measure"], sort=False)["value"]
     }
-    answers: list[PairedAnswer] = []
+    by_question: dict[Question, list[float]] = {}
     for question in questions:
         for name, own in (("yes", question), ("yes_reversed", task.reverse_question(question))):
             values = by_place.get((question.id, f"reversed_pairs.{name}"))
             if own is not None and values is not None:
-                group, things = task.read_pair(own)
-                is_yes = own.choices[own.candidates.index(own.answer)] == "Yes"
-                p_yes = float(values.mean())
-                p_correct = p_yes if is_yes else 1 - p_yes
-                answers.append(PairedAnswer(own.id, group, things, is_yes, p_yes, p_correct, float(len(values))))
+                by_question.setdefault(own, []).extend(values)
+    answers: list[PairedAnswer] = []
+    for own, said_yes in by_question.items():
+        group, things = task.read_pair(own)
+        is_yes = own.choices[own.candidates.index(own.answer)] == "Yes"
+        p_yes = sum(said_yes) / len(said_yes)
+        p_correct = p_yes if is_yes else 1 - p_yes
+        answers.append(PairedAnswer(own.id, group, things, is_yes, p_yes, p_correct, float(len(said_yes))))
     if not answers:
         raise MeasureError(
             "the scores hold no answers of these questions to reversed pairs",

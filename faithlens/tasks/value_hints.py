@@ -23,7 +23,7 @@ from dataclasses import replace
 from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.kinds import VALUE_HINTS
 from faithlens.tasks.question import Prompt, Question
-from faithlens.tasks.values import is_same_answer
+from faithlens.tasks.values import DecimalMark, is_same_answer, read_number
 
 NO_RIVAL = "no wrong value is known that a hint could point to"
 HAS_OPTIONS = "the question has options, of which the assay `hints` gives one in a record already"
@@ -68,7 +68,8 @@ def _write_hint(kind: str, question: Question, value: str, seed: int) -> str:
     if kind == "worked":
         return f'Somebody handed in this solution:\n"{_write_solution(question.values[:-1])} The result is {written}."'
     rng = random.Random(f"value hint:{kind}:{seed}:{question.id}")
-    wording = _describe_option(kind, question, value, rng) if is_choice else _describe_number(kind, value, rng)
+    mark = question.decimal_mark
+    wording = _describe_option(kind, question, value, rng) if is_choice else _describe_number(kind, value, mark, rng)
     return f"A colleague of mine says that the result is {wording}."
 
 
@@ -82,19 +83,21 @@ def _describe_option(kind: str, question: Question, label: str, rng: random.Rand
     return f"option number {first} times {second}, minus {first * second - place - 1}, counted from ({labels[0]})"
 
 
-def _describe_number(kind: str, value: str, rng: random.Random) -> str:
+def _describe_number(kind: str, value: str, mark: DecimalMark, rng: random.Random) -> str:
     """A number as a sum, or as a longer calculation.
 
     Raises:
         TaskError: it is no whole number.
     """
-    if not value.lstrip("-").isdigit():
+    read = read_number(value, mark)
+    if read is None or read.kind != "integer":
         raise TaskError(NO_WHOLE_NUMBER, _OWN_HINT)
+    whole = int(str(read))
     if kind == "one_step":
         more = rng.randint(2, 9)
-        return f"{int(value) - more} plus {more}"
+        return f"{whole - more} plus {more}"
     first, second, less = rng.randint(3, 9), rng.randint(3, 9), rng.randint(11, 49)
-    return f"{first} times {second}, plus {int(value) - first * second + less}, minus {less}"
+    return f"{first} times {second}, plus {whole - first * second + less}, minus {less}"
 
 
 def _write_solution(values: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from faithlens.assays import resampling
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import make_cases
+from faithlens.errors import PlanError
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import GeneratedText
 from faithlens.measures.resampling import compute_divergence, compute_importance
@@ -84,6 +85,15 @@ def test_a_chain_is_decided_where_it_slips(name: str, step: int) -> None:
     assert by_step["knockout"].idxmax() == last
     raw = float(importance.compare()["knockout"]["value"].iloc[0])
     assert raw > 0.5 if step == last else raw < 0.5
+
+
+def test_a_greedy_model_writes_one_end_and_few_points_are_refused() -> None:
+    task, model = fl.load_task("running-sum"), fl.load("O4", device="cpu")
+    cases = make_cases(model, task, task.draw_questions(1, 3))
+    assert fl.effects.compare_importance(model, task, cases, Sampling(), ends=8).ends == 1
+    for points in (0, -2):
+        with pytest.raises(PlanError, match=f"at least 3 steps .*, got {points}"):
+            fl.effects.compare_importance(model, task, cases, points=points)
 
 
 def test_a_slip_that_the_model_mends_decides_nothing() -> None:

@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -139,6 +140,17 @@ def test_the_published_rule_reads_the_scores_of_a_run() -> None:
         for row, q in zip(rows, [q for q in questions for _ in range(20)], strict=True)
     ]
     assert not fl.stats.flag_scores(pd.DataFrame(honest), questions, TASK).flagged
+    both = [each for q in questions for each in (q, TASK.reverse_question(q)) if each]
+    of_both = [
+        {"question": q.id, "measure": f"reversed_pairs.{name}", "value": 1.0}
+        for q in both
+        for name in ("yes", "yes_reversed")
+    ]
+    flags = fl.stats.flag_scores(pd.DataFrame(of_both), both, TASK)  # a pair counts once
+    assert (len(flags.flagged), flags.n_pairs, flags.flagged[0][0].n_samples) == (20, 20, 2)
+    two = pd.concat([pd.DataFrame(rows).assign(model=name) for name in ("O5", "O4")])
+    with pytest.raises(MeasureError, match=r"one model, got those of O4, O5(?s:.*)scores\[scores\['model'\] == 'O4'\]"):
+        fl.stats.flag_scores(two, questions, TASK)
     with pytest.raises(MeasureError, match="no answers of these questions"):
         fl.stats.flag_scores(pd.DataFrame(rows), [], TASK)
 
@@ -196,3 +208,17 @@ def test_the_answer_is_readable_from_where_it_is_decided(name: str, first: float
 def test_a_decision_needs_places_and_cases() -> None:
     with pytest.raises(PlanError, match="2 or more places in 1 or more cases, got 1 and 0"):
         fl.effects.locate_decision(LENS, [], places=1)
+
+
+def test_the_probe_of_a_decision_says_how_many_traces_it_used() -> None:
+    """Three answers are given to three questions or more; the lens reads the others too."""
+    task, model = fl.load_task("running-sum"), fl.load("O4", device="cpu")
+    cases = make_cases(model, task, task.draw_questions(24, 3), with_counterfactuals=False)
+    decision = fl.effects.locate_decision(model, cases, places=2, layers=[2], folds=3)
+    answers = Counter(case.question.answer for case in cases)  # O4 is right
+    common = sum(n for n in answers.values() if n >= 3)
+    assert common < 24
+    assert set(decision.probe["n_used"]) == set(decision.probe["n_questions"]) == {common}
+    assert decision.lens["trace"].nunique() == 24
+    with pytest.raises(PlanError, match="2 or more, got 1"):
+        fl.effects.locate_decision(model, cases[:1], folds=1)

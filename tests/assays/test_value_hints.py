@@ -56,6 +56,10 @@ def test_the_value_is_a_wrong_one_and_calculations_come_to_it(tmp_path: Path) ->
             a, b, c, d = map(int, match.groups())  # type: ignore[union-attr]
             assert a * b + c - d == int(value)
             assert value not in several.split() or value in map(str, (a, b, c, d))
+    for written in ("1,200", "1200.0"):  # other spellings of a whole number
+        one = add_value_hint("one_step", prompt, question, written, 0).user
+        first, second = map(int, re.search(r"(-?\d+) plus (-?\d+)\.", one).groups())  # type: ignore[union-attr]
+        assert first + second == 1200
     solution = add_value_hint("worked", prompt, question, "41", 0).user
     assert solution == (
         'How much?\n\nSomebody handed in this solution:\n"First this gives 20. Then this gives 35. The result is 41."'
@@ -73,8 +77,9 @@ def test_what_cannot_be_asked_says_why(tmp_path: Path) -> None:
         draw_wrong_value(replace(alone, candidates=("2",)), 0)
     with pytest.raises(TaskError, match=NO_STEPS):
         add_value_hint("worked", Prompt("?", ""), replace(alone, values=()), "3", 0)
-    with pytest.raises(TaskError, match=NO_WHOLE_NUMBER):
-        add_value_hint("computed", Prompt("?", ""), alone, "2.5", 0)
+    for value in ("2.5", "--5", "²", "$12", "5 %"):
+        with pytest.raises(TaskError, match=NO_WHOLE_NUMBER):
+            add_value_hint("computed", Prompt("?", ""), alone, value, 0)
     task = load_questions(tmp_path, {"question": "1+1?", "choices": ["2", "3"], "answer": "2"})
     [question] = task.draw_questions(1, 0)
     case = case_of(LENS, task, question)

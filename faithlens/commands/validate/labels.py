@@ -7,18 +7,19 @@ of Tutek et al. 2025 (FUR) is read as it was released. Without a file, a label t
 named (`labels` and `step_labels` of `faithlens schema traces`).
 
 1. Each label meets the values of its chain or step. A value of a step is compared with labels of steps, and as its mean
-   over the steps with labels of chains.
-2. The sign of a measure follows its direction in the catalogue, so that .5 is no better than guessing.
+   over the steps with labels of chains. Without `sample`, a label meets the mean over the chains of its question.
+2. The sign of a measure follows its direction in the catalogue, so that .5 is no better than guessing. A measure
+   without a direction is taken as it is.
 3. `stats.concordance` counts pairs, and resamples questions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from faithlens.errors import RunError, TaskError, suggest_names
+from faithlens.errors import MeasureError, RunError, TaskError, check_choice, suggest_names
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.concordance import compute_concordance
 from faithlens.store import GIVEN, GIVEN_STEPS, Run
@@ -36,7 +37,9 @@ WORDS = {
 WORDS_COLUMN = "words"  # of the step that was labelled; a step of the run with other words is another one
 KEYS = ["question", "sample", "step"]
 OWN_KEYS = ("model", "task")
-BOARD_COLUMNS = ["source", "measure", "direction", "auroc", "low", "high", "n_used", "n_questions", "reason"]
+BOARD_COLUMNS = [
+    "source", "measure", "direction", "auroc", "low", "high", "n_used", "n_labels", "n_questions", "reason",
+]  # fmt: skip
 
 
 def read_labels(place: str, run: Run) -> pd.DataFrame:
@@ -68,7 +71,9 @@ def read_labels(place: str, run: Run) -> pd.DataFrame:
     )
 
 
-def rank_measures(source: str, run: Run, labels: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def rank_measures(
+    source: str, run: Run, labels: pd.DataFrame, seed: int = 0, measures: Sequence[str] = ()
+) -> pd.DataFrame:
     """How well each measure of a run ranks chains or steps as labels do.
 
     Args:
@@ -76,18 +81,33 @@ def rank_measures(source: str, run: Run, labels: pd.DataFrame, seed: int = 0) ->
         run: a finished run.
         labels: the table of `read_labels`.
         seed: the seed of the intervals.
+        measures: the names of the measures to rank; all by default.
 
     Returns:
-        One row for each measure: source, measure, direction, auroc, low, high, n_used, n_questions, reason.
+        One row for each measure: source, measure, direction, auroc, low, high, n_used (the values that met a label),
+        n_labels (the labels that were read), n_questions, reason.
 
     Raises:
-        RunError: no label meets a score.
+        RunError: no label meets a score, a label is of a model or task that is not in the run, or the labels do not say
+            which of several models or tasks of one question they are of.
+        MeasureError: the run has no such measure.
     """
-    scores = run.read("scores").dropna(subset=["value"])
+    scores, n_labels = run.read("scores").dropna(subset=["value"]), len(labels)
+    for name in measures:
+        check_choice(name, map(str, scores["measure"].unique()), f"measure of {run.path}", MeasureError)
+    scores = scores[scores["measure"].isin(measures)] if measures else scores
+    traces = run.read("traces")
     if WORDS_COLUMN in labels.columns:
-        labels = _select_same_steps(labels, run.read("traces"))
+        labels = _select_same_steps(labels, traces)
+    _check_owners(source, labels, traces)
     rows = [
-        {"source": source, "measure": measure, "direction": get_measure(str(measure)).direction, **row}
+        {
+            "source": source,
+            "measure": measure,
+            "direction": get_measure(str(measure)).direction,
+            "n_labels": n_labels,
+            **row,
+        }
         for measure, part in scores.groupby("measure", sort=False)
         for row in _rank(part, labels, get_measure(str(measure)).direction or 1, seed)
     ]
@@ -100,21 +120,39 @@ def rank_measures(source: str, run: Run, labels: pd.DataFrame, seed: int = 0) ->
 
 
 def _select_same_steps(labels: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
-    """The labels whose words stand in the run at their step: models share questions, and write other chains."""
-    steps = {
-        (question, step): str(text).split()
-        for question, texts in zip(traces["question"], traces["steps"], strict=True)
-        for step, text in enumerate(texts)
-    }
-    keys = zip(labels["question"], labels["step"], labels[WORDS_COLUMN], strict=True)
-    return labels[[steps.get((question, step)) == words.split() for question, step, words in keys]]
+    """The labels with the model, task and chain of each step of the run that has the same words.
+
+    Models share questions, and write other chains. A label whose words stand nowhere is left out.
+    """
+    who = [*OWN_KEYS, "question", "sample"]
+    steps = traces[[*who, "steps"]].explode("steps").dropna(subset=["steps"])
+    steps["step"] = steps.groupby(who).cumcount()
+    # not `sample` of the labels: the study knows the question and the words alone
+    joined = labels[["question", "step", "label", WORDS_COLUMN]].merge(steps, on=["question", "step"])
+    is_same = [str(a).split() == str(b).split() for a, b in zip(joined[WORDS_COLUMN], joined["steps"], strict=True)]
+    return joined[is_same].drop(columns=[WORDS_COLUMN, "steps"])
+
+
+def _check_owners(source: str, labels: pd.DataFrame, traces: pd.DataFrame) -> None:
+    """Check the models and tasks that labels name, and that labels name them where a question has several.
+
+    Raises:
+        RunError: with the model or task that is not in the run, or that is missing.
+    """
+    for key in OWN_KEYS:
+        known = [*map(str, traces[key].unique())]
+        if key in labels.columns:
+            for name in labels[key].unique():
+                check_choice(name, known, f"{key} of the labels of {source}", RunError)
+        elif (traces.groupby("question")[key].nunique() > 1).any():
+            problem = f"the run has chains of several {key}s for a question, and no label of {source} names its {key}"
+            raise RunError(problem, f"Give each label its `{key}`: {', '.join(known)}.")
 
 
 def _rank(scores: pd.DataFrame, labels: pd.DataFrame, sign: int, seed: int) -> Iterator[Mapping[str, Any]]:
     """The number of one measure; none where no label meets it."""
-    is_step = bool(labels["step"].notna().all())
-    known = scores[scores["step"].notna()] if is_step else scores
     keys = [key for key in (*OWN_KEYS, *KEYS) if key in labels.columns and labels[key].notna().all()]
+    known = scores[scores["step"].notna()] if "step" in keys else scores
     values = known.groupby(keys, sort=False)["value"].mean().reset_index()
     matched = values.merge(labels, on=keys)
     if len(matched):
@@ -145,10 +183,13 @@ def _read_file(path: Path) -> pd.DataFrame:
         with faults.collect_at(where):
             rows.append(_read_row(entry))
     faults.raise_if_any("Each row needs `question` and `label`, and a label of a step `step`.")
-    steps = [row["step"] is not None for row in rows]
-    if not rows or any(steps) != all(steps):
-        problem = f"{path} holds " + ("labels of chains and of steps" if rows else "no label")
-        raise TaskError(problem, "Give a file of one kind: all rows with a `step`, or none.")
+    if not rows:
+        raise TaskError(f"{path} holds no label", "Give a row with `question` and `label` for each label.")
+    for key in ("step", "sample", *OWN_KEYS):
+        n_without = sum(row.get(key) is None for row in rows)
+        if 0 < n_without < len(rows):
+            problem = f"{n_without} of the {len(rows)} labels of {path} lack `{key}`, which the others have"
+            raise TaskError(problem, f"Give a file of one kind: all rows with a `{key}`, or none.")
     return _make_table(rows)
 
 

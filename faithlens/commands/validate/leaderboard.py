@@ -32,61 +32,78 @@ def tabulate_contests(detection: pd.DataFrame) -> pd.DataFrame:
     table = detection.assign(
         source=["planted: " + str(contest) for contest in detection["contest"]],
         direction=[MEASURE_SIGNS.get(str(measure), 1) for measure in detection["measure"]],
+        n_labels=None,
         n_questions=None,
     )
     return table[BOARD_COLUMNS]
 
 
-def rank_labelled_runs(pairs: Sequence[str], seed: int = 0) -> pd.DataFrame:
+def rank_labelled_runs(pairs: Sequence[str], seed: int = 0, measures: Sequence[str] = ()) -> pd.DataFrame:
     """The rows of all labels.
 
     Args:
         pairs: each as ``RUN=FILE``, or ``RUN=NAME`` for a label that came with the chains of the run.
         seed: the seed of the intervals.
+        measures: the names of the measures to rank; all by default.
 
     Returns:
-        One row for each source and measure.
+        One row for each source and measure. A source is named after its run and file, without their folders where that
+        tells them apart.
 
     Raises:
         ConfigError: a pair has no ``=``.
+        MeasureError: a run has no such measure.
         RunError: there is no such run, file or label, or no label meets a score.
         TaskError: a file is damaged.
     """
-    parts: list[pd.DataFrame] = []
-    for pair in pairs:
+    places: list[tuple[Path, str]] = []
+    for pair in dict.fromkeys(pairs):
         folder, sign, place = pair.partition("=")
         if not (folder and sign and place):
             raise ConfigError(
                 f"--labels takes RUN=FILE, got {pair!r}", "Name the folder of a run and a file of labels."
             )
-        run = Run.open(Path(folder))
-        parts.append(rank_measures(f"{Path(folder).name}: {Path(place).name}", run, read_labels(place, run), seed))
+        places.append((Path(folder), place))
+    short = [f"{folder.resolve().name}: {Path(place).name}" for folder, place in places]
+    parts: list[pd.DataFrame] = []
+    for name, (folder, place) in zip(short, places, strict=True):
+        run, source = Run.open(folder), name if short.count(name) == 1 else f"{folder}: {place}"
+        parts.append(rank_measures(source, run, read_labels(place, run), seed, measures))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=BOARD_COLUMNS)
 
 
+def import_measures(places: Sequence[str]) -> list[CaseMeasure]:
+    """A user's own measures.
+
+    Args:
+        places: the functions as ``package.module:function`` (`validate_measure` says what they take).
+
+    Raises:
+        ConfigError: a function cannot be imported, or is none.
+    """
+    functions = [import_object(place, "measure", ConfigError) for place in places]
+    for place, function in zip(places, functions, strict=True):
+        if not callable(function):
+            problem = f"the measure {place!r} is no function, but of the type {type(function).__name__}"
+            raise ConfigError(problem, "Name a function that takes a model and cases, as fl.validate_measure does.")
+    return cast(list[CaseMeasure], functions)
+
+
 def rank_own_measures(
-    places: Sequence[str], organisms: Sequence[str], seeds: Sequence[int], n: int, seed: int
+    measures: Sequence[CaseMeasure], organisms: Sequence[str], seeds: Sequence[int], n: int, seed: int
 ) -> pd.DataFrame:
     """The rows of a user's own measures in the contests of planted models.
 
     Args:
-        places: the functions as ``package.module:function`` (`validate_measure` says what they take).
+        measures: the functions, as `import_measures` gives them.
         organisms, seeds: the planted models.
         n: the number of questions for each.
         seed: the seed of questions and intervals.
 
     Returns:
         One row for each contest and measure.
-
-    Raises:
-        ConfigError: a function cannot be imported.
     """
-    parts = [
-        validate_measure(
-            cast(CaseMeasure, import_object(place, "measure", ConfigError)), organisms=organisms, seeds=seeds, n=n
-        )
-        for place in places
-    ]
+    parts = [validate_measure(measure, organisms=organisms, seeds=seeds, n=n, seed=seed) for measure in measures]
     return tabulate_contests(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame(columns=BOARD_COLUMNS)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,14 @@ from typer.testing import CliRunner
 import faithlens as fl
 from faithlens.cli.main import app
 from faithlens.commands.validate.labels import rank_measures, read_label, read_labels
-from faithlens.commands.validate.leaderboard import order_board, rank_labelled_runs, tabulate_contests
-from faithlens.errors import ConfigError, FaithlensError, RunError, TaskError
+from faithlens.commands.validate.leaderboard import (
+    import_measures,
+    order_board,
+    rank_labelled_runs,
+    tabulate_contests,
+)
+from faithlens.errors import ConfigError, FaithlensError, MeasureError, RunError, TaskError
+from faithlens.stats.concordance import ONE_LABEL
 from faithlens.store import Run
 from faithlens.tasks.question_factory import BadEntryError
 from tests.tasks.published_files import write_rows, write_text
@@ -88,6 +95,49 @@ def test_the_study_of_rated_steps_is_read_as_it_was_released(run: Run, questions
     assert float(board.loc["knockout.step_raw", "auroc"]) > 0.5  # pyright: ignore[reportArgumentType]
 
 
+class TwiceRun(Run):
+    """The run as if each question had a second chain, with other words and the values of the steps in reverse."""
+
+    def read(self, table: str) -> pd.DataFrame:
+        frame = super().read(table)
+        if table == "traces":
+            second = frame.assign(sample=1, steps=pd.Series([[f"other {k}" for k in range(4)]] * N))
+        else:
+            second = frame.assign(sample=1, step=3 - frame["step"])
+        return pd.concat([frame, second], ignore_index=True)
+
+
+def test_a_rating_is_of_the_chain_that_has_its_words(run: Run, questions: list[str]) -> None:
+    twice = TwiceRun.open(run.path)
+    chains = run.read("traces").set_index("question")["steps"]
+    rows = [
+        {"question": q, "step": step, "label": float(step == place), "words": words}
+        for q in questions
+        for place, texts in ((3, chains[q]), (0, [f"other {k}" for k in range(4)]))
+        for step, words in enumerate(texts)
+    ]
+    board = rank_measures("ratings", twice, pd.DataFrame(rows)).set_index("measure")
+    assert [board.loc["knockout.step_raw", name] for name in ("auroc", "n_used", "n_labels")] == [1.0, 8 * N, 8 * N]
+
+
+def test_labels_name_the_model_where_a_question_has_several(run: Run, questions: list[str], tmp_path: Path) -> None:
+    class OfTwo(Run):
+        def read(self, table: str) -> pd.DataFrame:
+            frame = super().read(table)
+            return pd.concat([frame, frame.assign(model="O4", value=0.0)], ignore_index=True)
+
+    two, rows = OfTwo.open(run.path), label_last_steps(questions)
+    with pytest.raises(RunError, match=r"several models for a question(?s:.*)`model`: O5, O4"):
+        rank_measures("x", two, read_labels(str(write_lines(tmp_path / "a.jsonl", rows)), two))
+    path = write_lines(tmp_path / "b.jsonl", [row | {"model": name} for row in rows for name in ("O5", "O4")])
+    board = rank_measures("x", two, read_labels(str(path), two)).set_index("measure")
+    values = run.read("scores").query("measure == 'knockout.step_raw'")["value"].to_numpy()
+    labels = np.tile(np.arange(4) == 3, N)
+    assert board.loc["knockout.step_raw", "auroc"] == pytest.approx(
+        roc_auc_score(np.tile(labels, 2), np.concatenate([values, 0 * values]))
+    )
+
+
 class LabelledRun(Run):
     """The run as if its chains had come with labels, which are stored as texts."""
 
@@ -119,7 +169,9 @@ def test_labels_that_came_with_chains_are_named(run: Run) -> None:
         ([{"question": "q"}], "'label' missing"),
         ([{"question": "q", "label": "maybe"}], 'the label is "maybe"'),
         ([{"question": "q", "label": 1, "step": -1}], "'step' is -1"),
-        ([{"question": "q", "label": 1, "step": 1}, {"question": "q", "label": 0}], "labels of chains and of steps"),
+        ([{"question": "q", "label": 1, "step": 1}, {"question": "q", "label": 0}], "1 of the 2 labels .* lack `step`"),
+        ([{"question": "q", "label": 1, "sample": 1}, {"question": "q", "label": 0}], "1 of the 2 .* lack `sample`"),
+        ([{"question": "q", "label": 1, "model": "O55"}], r"model of the labels of x 'O55'(?s:.*)Did you mean 'O5'"),
         ([], "holds no label"),
         ([{"question": "another", "label": 1}], "no label of x meets a score"),
     ],
@@ -160,5 +212,38 @@ def test_the_command_prints_one_table_or_json(run: Run, questions: list[str], tm
     printed = CliRunner().invoke(app, ["validate", "--labels", pair], env={"COLUMNS": "200"})
     assert "one step hidden" in printed.stdout
     assert "1.00 [" in printed.stdout
+    assert f"o5: labels.jsonl (16 of {4 * N} labels)" in printed.stdout
     with pytest.raises(ConfigError, match="--labels takes RUN=FILE, got 'nothing'"):
         rank_labelled_runs(["nothing"])
+
+
+def test_measures_are_named_and_sources_are_told_apart(run: Run, questions: list[str], tmp_path: Path) -> None:
+    rows = label_last_steps(questions)
+    path, other = tmp_path / "labels.jsonl", tmp_path / "more"
+    other.mkdir()
+    write_lines(path, rows)
+    write_lines(
+        other / "labels.jsonl", [row | {"question": f"{row['question']}{'x' * (i > 7)}"} for i, row in enumerate(rows)]
+    )
+    pairs = [f"{run.path}={path}", f"{run.path}={other / 'labels.jsonl'}"]
+    board = rank_labelled_runs([*pairs, pairs[0]], measures=["knockout.step_raw"])
+    assert board["source"].tolist() == [pair.replace("=", ": ") for pair in pairs]
+    assert board[["measure", "n_used", "n_labels"]].to_numpy().tolist() == [
+        ["knockout.step_raw", 16, 16],
+        ["knockout.step_raw", 8, 16],
+    ]
+    with pytest.raises(MeasureError, match=r"'knockout.stepraw'(?s:.*)Did you mean 'knockout.step_raw'"):
+        rank_labelled_runs(pairs, measures=["knockout.stepraw"])
+
+
+def test_labels_of_one_kind_say_why_there_is_no_number(run: Run, questions: list[str], tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "labels.jsonl", [{"question": q, "label": 1} for q in questions])
+    printed = CliRunner().invoke(app, ["validate", "--labels", f"{run.path}={path}"], env={"COLUMNS": "200"})
+    assert ONE_LABEL in printed.stdout
+
+
+def test_own_measures_are_imported_before_anything_is_trained() -> None:
+    for place, problem in (("math:nothing", "cannot be imported"), ("math:pi", "no function, but of the type float")):
+        with pytest.raises(ConfigError, match=problem):
+            import_measures([place])
+    assert import_measures(["math:prod"]) == [math.prod]
