@@ -26,6 +26,7 @@ from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Failure
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry
 from faithlens.judging.planted import list_planted_chains
 from faithlens.judging.readers import REPEATS, REPLY_TOKENS, WORDS, check_names, load_readers
+from faithlens.progress import show_part
 from faithlens.store import READERS_NAME, Run, find_place, hold_folder
 from faithlens.store.places import Place
 
@@ -78,7 +79,6 @@ def judge(
     device: str = "auto",
     dtype: str = "auto",
     notify: Callable[[list[ReaderPlan]], None] = lambda plans: None,
-    report_progress: Callable[[str, int, int], None] = lambda reader, done, total: None,
     dry_run: bool = False,
 ) -> Judging:
     """Have readers judge the chains under hints of a finished run, and conclude the run again.
@@ -93,7 +93,6 @@ def judge(
         max_new_tokens: the longest reply of a model, in tokens.
         device, dtype: of models in this process.
         notify: is called with what each reader will be asked, before any request is made.
-        report_progress: is called with the name of a reader, and with the requests done and all.
         dry_run: whether nothing is asked or written.
 
     Returns:
@@ -119,7 +118,7 @@ def judge(
         notify(result.plans)
         if dry_run:
             return result
-        result.failures = read_all(opened, result.plans, judgements, report_progress)
+        result.failures = read_all(opened, result.plans, judgements)
         result.summary = summarise(opened, chains, readers, judgements)
         opened.write_json(READERS_NAME, result.summary)
         joint = readers if len(readers) >= FEWEST_READERS else []
@@ -165,14 +164,12 @@ def make_plan(reader: ChainReader, inquiries: Sequence[Inquiry], judgements: Jud
     return ReaderPlan(reader, missing, reader.estimate([inquiry for _, inquiry in missing]))
 
 
-def read_all(
-    run: Run,
-    plans: Sequence[ReaderPlan],
-    judgements: Judgements,
-    report_progress: Callable[[str, int, int], None] = lambda reader, done, total: None,
-) -> dict[str, Counter[str]]:
+def read_all(run: Run, plans: Sequence[ReaderPlan], judgements: Judgements) -> dict[str, Counter[str]]:
     """Read what all readers have still to read; for each whose requests failed, how often each reason was given."""
-    failures = {plan.reader.name: read_missing(run, plan, judgements, report_progress) for plan in plans}
+    failures: dict[str, Counter[str]] = {}
+    for plan in plans:
+        with show_part(f"{plan.reader.name} reads", len(plan.missing)) as advance:
+            failures[plan.reader.name] = read_missing(run, plan, judgements, advance)
     return {name: reasons for name, reasons in failures.items() if reasons}
 
 
@@ -185,12 +182,9 @@ def cut_batches(plan: ReaderPlan) -> Iterator[tuple[int, list[Inquiry]]]:
             yield repeat, own[start : start + size]
 
 
-def read_missing(
-    run: Run, plan: ReaderPlan, judgements: Judgements, report_progress: Callable[[str, int, int], None]
-) -> Counter[str]:
+def read_missing(run: Run, plan: ReaderPlan, judgements: Judgements, advance: Callable[[int], None]) -> Counter[str]:
     """Read what is missing, batch by batch, and keep each; the reasons of requests that failed, with their numbers."""
-    reader, done = plan.reader, 0
-    reasons = Counter[str]()
+    reader, reasons = plan.reader, Counter[str]()
     for repeat, batch in cut_batches(plan):
         replies = reader.read(batch, repeat)
         rows: list[dict[str, Any]] = []
@@ -217,8 +211,7 @@ def read_missing(
         # a judgement is made once, so no other part begins with it; the words are read again each time
         start = batch[0].asks if reader.name == WORDS else f"{repeat} {rows[0]['digest'][:SHOWN_DIGITS]}"
         run.write_part("judgements", f"{reader.name} {start}", rows)
-        done += len(rows)
-        report_progress(reader.name, done, len(plan.missing))
+        advance(len(rows))
     return reasons
 
 

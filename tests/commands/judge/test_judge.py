@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -161,19 +162,32 @@ class Stop(BaseException):
     """Ends the process in the middle."""
 
 
-def test_a_stopped_command_keeps_what_was_judged(path: Path, server: JudgeServer, quick: None) -> None:
-    def stop(reader: str, done: int, total: int) -> None:
-        if done >= 40:
-            raise Stop
+def test_a_stopped_command_keeps_what_was_judged_and_shows_how_far_it_is(
+    path: Path, server: JudgeServer, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, int | None, int]] = []
 
+    @contextmanager
+    def show(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        def advance(amount: int) -> None:
+            shown.append((label, total, amount))
+            if len(shown) == 3:
+                raise Stop
+
+        yield advance
+
+    monkeypatch.setattr(run_module, "show_part", show)
     with pytest.raises(Stop):
-        judge(path, [make_judge(server)], report_progress=stop)
+        judge(path, [make_judge(server)])
     n = len(server.seen)
     finished = fl.Run.open(path).judgements
-    assert 40 <= len(finished) == n < 100
+    assert len(finished) == n == 48
     judge(path, [make_judge(server)])
     assert len(server.seen) == len(set(server.seen))
     assert fl.Run.open(path).judgements["digest"].nunique() == len(server.seen)
+    first, later = shown[:3], shown[3:]
+    assert first == [(f"{server.name} reads", len(server.seen), 16)] * 3
+    assert {total for _, total, _ in later} == {sum(amount for _, _, amount in later)} == {len(server.seen) - 48}
 
 
 def test_a_damaged_batch_is_set_aside_and_judged_again_and_no_other_is_lost(
