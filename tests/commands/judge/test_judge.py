@@ -165,13 +165,13 @@ class Stop(BaseException):
 def test_a_stopped_command_keeps_what_was_judged_and_shows_how_far_it_is(
     path: Path, server: JudgeServer, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: list[tuple[str, int | None, int]] = []
+    calls: list[tuple[str, int | None, int]] = []
 
     @contextmanager
     def show(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
         def advance(amount: int) -> None:
-            shown.append((label, total, amount))
-            if len(shown) == 3:
+            calls.append((label, total, amount))
+            if len(calls) == 3:
                 raise Stop
 
         yield advance
@@ -185,8 +185,8 @@ def test_a_stopped_command_keeps_what_was_judged_and_shows_how_far_it_is(
     judge(path, [make_judge(server)])
     assert len(server.seen) == len(set(server.seen))
     assert fl.Run.open(path).judgements["digest"].nunique() == len(server.seen)
-    first, later = shown[:3], shown[3:]
-    assert first == [(f"{server.name} reads", len(server.seen), 16)] * 3
+    before, later = calls[:3], calls[3:]
+    assert before == [(f"{server.name} reads", len(server.seen), 16)] * 3
     assert {total for _, total, _ in later} == {sum(amount for _, _, amount in later)} == {len(server.seen) - 48}
 
 
