@@ -49,12 +49,14 @@ def check_matrix(name: str, module: nn.Module, purpose: str) -> None:
 def check_gradients(name: str, model: nn.Module) -> None:
     """Refuse gradients where a quantised projection lets none through: they would be 0 without an error.
 
-    One projection of each class is tried with a row of ones.
+    One projection of each class is tried with a row of ones, in the number format of the model.
 
     Raises:
         ModelError: with the projection.
     """
     tried: set[str] = set()
+    formats = (each.dtype for each in model.parameters() if each.is_floating_point() and each.itemsize > 1)
+    dtype = next(formats, torch.float32)
     for place, module in list_quantised(model):
         storage = describe_storage(module)
         if storage in tried:
@@ -62,7 +64,8 @@ def check_gradients(name: str, model: nn.Module) -> None:
         tried.add(storage)
         device = next(each.device for each in (*module.parameters(), *module.buffers()))
         with torch.inference_mode(False), torch.enable_grad():
-            row = torch.ones(1, int(module.in_features), device=device, requires_grad=True)  # type: ignore[arg-type]
+            width = int(module.in_features)  # type: ignore[arg-type]
+            row = torch.ones(1, width, dtype=dtype, device=device, requires_grad=True)
             out = module(row)
             [gradient] = torch.autograd.grad(out.sum(), row, allow_unused=True) if out.requires_grad else [None]
         if gradient is None or not bool(gradient.any()):

@@ -16,6 +16,7 @@ from faithlens.execution.execute import execute
 from faithlens.execution.sample import Sampling, sample
 from faithlens.model.load import load
 from faithlens.model.model import Model
+from faithlens.model.quantised import check_gradients
 from faithlens.model.wrap import wrap
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Ablation, Edit, KeyValuePatch, Knockout, Patch
@@ -107,6 +108,13 @@ def check_what_runs(model: Model, tolerance: float) -> None:
     [drawn] = sample(model, [CLEAN.ids], [0], Sampling(5))
     out = model.hf_model.generate(ids, max_new_tokens=5, do_sample=False, eos_token_id=None, pad_token_id=0)
     assert drawn.ids == tuple(out[0, len(CLEAN.ids) :].tolist())[: len(drawn.ids)]
+
+
+def test_gradients_are_tried_in_the_number_format_of_the_model() -> None:
+    """A projection may multiply nothing but the format that it was made for."""
+    blocks = nn.Sequential(BufferLinear(nn.Linear(4, 4).bfloat16()), nn.LayerNorm(4).bfloat16())
+    with pytest.raises(ModelError, match="no gradient goes through 0 of x"):
+        check_gradients("x", blocks)
 
 
 def attribute(model: Model, amount: float) -> Any:
