@@ -8,7 +8,7 @@ from faithlens.errors import ModelError, PlanError, check_choice, translate_erro
 from faithlens.execution.exactness import RunPlan, check_exactness, suggest_other_backend
 from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
-from faithlens.model.quantised import check_gradients, check_matrix
+from faithlens.model.quantised import check_gradients, check_matrix, list_quantised
 from faithlens.plan.capture import Capture, Record, check_capture
 from faithlens.plan.checks import check_model_fit
 from faithlens.plan.plan import Plan
@@ -63,7 +63,7 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
 
 def _check_weights(model: Model, capture: Capture) -> None:
     """Refuse what cannot be read of weights that are stored in few bits."""
-    if capture.flow:
+    if capture.flow and any(True for _ in list_quantised(model.hf_model)):  # not every model has an anatomy
         for project in model.anatomy.out_proj:
             check_matrix(model.name, project, "the value-weighted flow")
     if capture.attribution:
