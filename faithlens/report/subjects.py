@@ -130,7 +130,7 @@ def read_tables(run: Run) -> dict[str, pd.DataFrame]:
     tables = {
         name: run.read(name) if run.has_table(name) else pd.DataFrame(columns=SCHEMAS[name].names) for name in TABLES
     }
-    assays = tables["scores"]["measure"].map(lambda measure: measure.partition(".")[0])
+    assays = tables["scores"]["measure"].map(lambda measure: str(measure).partition(".")[0])
     names = tables["scores"].loc[assays.isin(get_args(HintAssay)), "condition"].unique()
     if len(names) and run.has_table("drafts"):
         drafts = run.drafts[["model", "task", "question", "sample", "name", "text"]]
