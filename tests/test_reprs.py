@@ -54,11 +54,11 @@ def test_a_result_is_a_caption_and_a_table_of_means() -> None:
     heads = HeadEffects("denoise", exact, exact, quality)
     assert repr(heads).startswith("HeadEffects('denoise', logits, 2 traces; ")
     assert "<td>1</td><td>0</td><td>-3</td></tr><tr><td>0</td><td>0</td><td>2</td>" in heads._repr_html_()
-    flow = pd.DataFrame({"trace": 0, "layer": 0, "head": range(30), "piece": HOSTILE, "worth": np.arange(30.0)})
+    flow = pd.DataFrame({"trace": 0, "layer": 0, "head": range(50), "piece": HOSTILE, "worth": np.arange(50.0)})
     table = GradientFlow(flow, quality)._repr_html_()
-    assert "20 of 30 rows" in table
-    assert table.count("<tr>") == 21
-    assert table.index("<td>29</td>") < table.index("<td>28</td>")
+    assert "40 of 50 rows" in table
+    assert table.count("<tr>") == 41
+    assert table.index("<td>49</td>") < table.index("<td>48</td>")
     assert "<script" not in table
 
 

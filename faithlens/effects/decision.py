@@ -26,7 +26,7 @@ import pandas as pd
 
 from faithlens.effects.commitment import probe_commitment
 from faithlens.effects.experiment import run_together, select_layers
-from faithlens.effects.summary import Summary, average_by, count_distinct
+from faithlens.effects.summary import Summary, average_by
 from faithlens.effects.views import check_first_tokens
 from faithlens.errors import PlanError
 from faithlens.interventions.case import Case
@@ -60,7 +60,7 @@ class DecisionPlace(Summary):
         lens = average_by(self.lens.query("layer == @last"), ["place"], "probability")
         is_shown = (self.probe["metric"] == "accuracy") & (self.probe["layer"] == last)
         table = lens.merge(self.probe.loc[is_shown, ["place", "value", "low", "high", "prior"]], how="left")
-        caption = f"layer {last}, {count_distinct(self.lens, 'trace')} traces, {len(table)} places; value: of the probe"
+        caption = f"layer {last}, {self.lens['trace'].nunique()} traces, {len(table)} places; value: of the probe"
         return caption, table
 
     def plot(self, layer: int | None = None) -> "Figure":

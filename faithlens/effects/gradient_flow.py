@@ -23,7 +23,7 @@ import torch
 
 from faithlens.effects.approximation import ApproximationQuality, assess_approximation, check_approximation
 from faithlens.effects.experiment import Conditions, list_traces, run_together
-from faithlens.effects.summary import Summary, average_by, count_distinct
+from faithlens.effects.summary import Summary, average_by
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
@@ -47,7 +47,7 @@ class GradientFlow(Summary):
         """The mean worth of the heads and pieces that bring most."""
         mean = average_by(self.table, ["layer", "head", "piece"], "worth")
         strongest = mean.sort_values("worth", key=abs, ascending=False, kind="stable")
-        return f"logits, {count_distinct(self.table, 'trace')} traces; {self.quality.describe()}", strongest
+        return f"logits, {self.table['trace'].nunique()} traces; {self.quality.describe()}", strongest
 
     def to_dataframe(self) -> pd.DataFrame:
         """The table. Columns: trace, layer, head, piece, and worth in logits.

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from faithlens.console import format_html_table
 from faithlens.effects.approximation import ApproximationQuality, check_approximation
+from faithlens.effects.summary import Summary
 from faithlens.errors import MeasureError
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT
 from faithlens.stats.interval import compute_mean_intervals
@@ -25,8 +25,8 @@ MIN_RUN_GAPS: dict[Metric, float] = {"logit_difference": 1.0, "probability": MIN
 StepEffectArray = Float[np.ndarray, "trace layer step"]
 
 
-@dataclass(frozen=True, eq=False)
-class StepEffects:
+@dataclass(frozen=True, eq=False, repr=False)
+class StepEffects(Summary):
     """Effects of an edit on the answer, for each trace, layer and step; NaN where a trace has no such step.
 
     Attributes:
@@ -58,27 +58,21 @@ class StepEffects:
     quality: ApproximationQuality | None = None
     is_exact: Bool[np.ndarray, "layer step"] | None = None
 
-    def __repr__(self) -> str:
-        shape = " x ".join(
-            f"{n} {what}" for n, what in zip(self.effect.shape, ("traces", "layers", "steps"), strict=True)
-        )
-        return f"StepEffects({self.edit_name!r}, {self.metric}, {shape}{self._describe_quality()})"
-
-    def _repr_html_(self) -> str:
+    def summarise(self) -> tuple[str, pd.DataFrame]:
+        """The mean effect of each layer and step over traces, in the unit of the metric; ~ is approximate."""
         is_known = ~np.isnan(self.effect)
-        sums = np.where(is_known, self.effect, 0.0).sum(0)
-        counts = is_known.sum(0)
+        sums, counts = np.where(is_known, self.effect, 0.0).sum(0), is_known.sum(0)
         means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
         is_exact = np.ones(means.shape, bool) if self.is_exact is None else self.is_exact
         rows = [
-            (layer, *(x if exact or x != x else f"~{x:.3g}" for x, exact in zip(*cells, strict=True)))
-            for layer, *cells in zip(self.layers, means.tolist(), is_exact.tolist(), strict=True)
+            [x if exact or x != x else f"~{x:.3g}" for x, exact in zip(*cells, strict=True)]
+            for cells in zip(means.tolist(), is_exact.tolist(), strict=True)
         ]
-        unit = METRIC_UNITS[self.metric]
-        caption = f"Effect of {self.edit_name} by layer and step, mean of {len(self.effect)} traces, in {unit}"
-        if self.is_exact is not None:
-            caption += f"{self._describe_quality()}; ~ is approximate"
-        return format_html_table(caption, ("layer", *self.steps), rows)
+        table = pd.DataFrame(rows, columns=[*self.steps])
+        table.insert(0, "layer", self.layers)
+        axes = zip(self.effect.shape, ("traces", "layers", "steps"), strict=True)
+        shape = " x ".join(f"{n} {what}" for n, what in axes)
+        return f"{self.edit_name!r}, {self.metric}, {shape}{self._describe_quality()}", table
 
     @property
     def value(self) -> StepEffectArray:

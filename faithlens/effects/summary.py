@@ -1,12 +1,10 @@
 """`Summary`: the results of experiments show themselves in one line, and in a notebook as a small table."""
 
-from collections.abc import Hashable
-
 import pandas as pd
 
 from faithlens.console import format_html_table
 
-MAX_ROWS = 20
+MAX_ROWS = 40
 """Rows of a table in a notebook; the caption says how many there are."""
 
 
@@ -31,8 +29,3 @@ class Summary:
 def average_by(table: pd.DataFrame, keys: list[str], value: str) -> pd.DataFrame:
     """The mean of one column for each combination of `keys`, in the order in which they stand in the table."""
     return table.groupby(keys, sort=False, as_index=False, dropna=False)[[value]].mean()
-
-
-def count_distinct(table: pd.DataFrame, column: Hashable) -> int:
-    """How many different values stand in a column."""
-    return int(table[column].nunique())

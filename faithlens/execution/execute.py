@@ -63,7 +63,7 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
 
 def _check_weights(model: Model, capture: Capture) -> None:
     """Refuse what cannot be read of weights that are stored in few bits."""
-    if capture.flow and any(True for _ in list_quantised(model.hf_model)):  # not every model has an anatomy
+    if capture.flow and any(list_quantised(model.hf_model)):  # not every model has an anatomy
         for project in model.anatomy.out_proj:
             check_matrix(model.name, project, "the value-weighted flow")
     if capture.attribution:

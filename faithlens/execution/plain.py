@@ -109,10 +109,8 @@ def measure_token_noise(model: Model, ids: tuple[int, ...]) -> float:
         other = read_logprobs(model, ids, 1)[0].double() if is_other else row
     is_possible = row.isfinite() & other.isfinite()  # padding of a vocabulary is impossible in both
 
-    def average(values: Tensor) -> float:
-        return float(values[is_possible].square().mean().sqrt())
-
-    return max(torch.finfo(model.hf_model.dtype).eps * average(row), average(other - row))
+    size, change = (float(each[is_possible].square().mean().sqrt()) for each in (row, other - row))
+    return max(torch.finfo(model.hf_model.dtype).eps * size, change)
 
 
 def compute_limit(noise: float) -> float:
