@@ -36,6 +36,7 @@ from transformers.cache_utils import (
 
 from faithlens.execution.plain import make_mask
 from faithlens.execution.prefill import can_prefill, prefill_prompts
+from faithlens.execution.states import RECURRENCES, name_state
 from faithlens.model.model import Model
 
 JOINED_LAYERS = {
@@ -151,12 +152,15 @@ class GrowingBatch:
         model, start = self.model, self.width - ids.shape[1]
         padding = torch.tensor([self.width - length for length in self._read_lengths], device=model.device)
         mask = make_mask(model, [each.ids for each in self.live], padding, start, self.width)
+        name = name_state(model.hf_model)
+        if name == RECURRENCES:  # without attention, the mask says which of the new tokens are padding
+            mask = mask[:, start:]
         out = model.hf_model(
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             position_ids=(torch.arange(start, self.width, device=padding.device) - padding[:, None]).clamp(min=0),
-            past_key_values=self._cache,
             use_cache=True,
+            **{name: self._cache},
             logits_to_keep=1,
         )
         return out.logits[:, -1].float()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks.tiny_models import make_tiny_model
+from faithlens.errors import ModelError
 from faithlens.execution import growing
 from faithlens.execution.growing import GrowingBatch, GrowingSequence
 from faithlens.execution.sample import Sampling, sample
@@ -45,9 +46,27 @@ def test_each_sequence_is_as_alone(family: str, sampling: Sampling, endless: Non
     check_as_alone(tiny(family), sampling, 3)
 
 
-@pytest.mark.parametrize("kind", ["bamba", "falcon_h1", "lfm2_moe"])
+@pytest.mark.parametrize("kind", ["bamba", "falcon_h1", "lfm2_moe", "mamba", "mamba2"])
 def test_recurrent_states_enter_and_leave(kind: str, endless: None) -> None:
     check_as_alone(make_tiny_model(kind), WARM, 2, (5, 2, 1, 3))
+
+
+@pytest.mark.parametrize(
+    "kind", ["falcon_mamba", "jamba", "kimi_linear", "mamba", "mamba2", "recurrent_gemma", "zamba"]
+)
+def test_a_state_goes_on_as_if_all_tokens_were_read(kind: str, endless: None) -> None:
+    """Models without attention name their state in another way, and take a mask of the new tokens only."""
+    model = make_tiny_model(kind)
+    for each, prompt in zip(sample(model, PROMPTS[:5], range(5), GREEDY, batch_size=5), PROMPTS, strict=False):
+        ids = [*prompt]
+        for token in each.ids:
+            assert token == int(model.hf_model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax())
+            ids.append(token)
+
+
+def test_a_model_without_a_known_state_does_not_begin_anew() -> None:
+    with pytest.raises(ModelError, match="RwkvForCausalLM cannot go on from a state"):
+        sample(make_tiny_model("rwkv"), PROMPTS[:1], [0], GREEDY)
 
 
 def test_prompts_that_the_model_reads_itself(monkeypatch: pytest.MonkeyPatch, endless: None) -> None:
