@@ -25,6 +25,8 @@ from faithlens.console import SafeConsole
 
 RECENT = 15.0
 """Seconds over which tokens per second are counted."""
+LOADING = "loading torch and transformers"
+"""The first stage of a command that runs models: these imports take seconds."""
 PAUSE = 0.5
 """Seconds between two updates of a notebook's output."""
 BAR, SHORTEST_BAR = 12, 5

@@ -11,9 +11,7 @@ from faithlens.cli.places import Place, parse_place
 from faithlens.cli.workers import describe_prepared, parse_submit_options
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
-from faithlens.progress import show_work
-
-LOADING = "loading torch and transformers"
+from faithlens.progress import LOADING, show_work
 
 ResumedFolder = Annotated[
     Place | None,

@@ -118,9 +118,10 @@ def estimate_power(
     """
     from dataclasses import asdict
 
-    from faithlens.commands.power import Aim, Guess, compute_run_power, predict_power
-    from faithlens.report.power import make_expectation_table, make_power_table
-    from faithlens.store import Run
+    with show_work("loading scipy", talks=False):
+        from faithlens.commands.power import Aim, Guess, compute_run_power, predict_power
+        from faithlens.report.power import make_expectation_table, make_power_table
+        from faithlens.store import Run
 
     aim = Aim(half_width, power)
     if run and any(guess is not None for guess in (n, accuracy, without, change, sd)):
@@ -130,7 +131,8 @@ def estimate_power(
         problem = f"--measure {', '.join(measure)} needs a finished run: guesses are not about a measure"
         raise ConfigError(problem, "Name the folder of a finished run.")
     if run:
-        rows = [asdict(each) for each in compute_run_power(Run.open(run), measure or (), aim)]
+        with show_work("reading the run", talks=False):
+            rows = [asdict(each) for each in compute_run_power(Run.open(run), measure or (), aim)]
         result, table = {"aim": asdict(aim), "measures": rows}, make_power_table(rows, asdict(aim))
     else:
         guess = Guess(100 if n is None else n, without, accuracy, change, sd)
@@ -154,11 +156,12 @@ def export(
     ),
 ) -> None:
     """Write the scores of a run to a file for other tools."""
-    from faithlens.report.export import export_run as write
-    from faithlens.report.export import parse_form
-    from faithlens.store import Run
+    with show_work("reading the run", talks=False):
+        from faithlens.report.export import export_run, parse_form
+        from faithlens.store import Run
 
-    typer.echo(escape_controls(f"Written: {write(Run.open(run), out, parse_form(to))}"))
+        written = export_run(Run.open(run), out, parse_form(to))
+    typer.echo(escape_controls(f"Written: {written}"))
 
 
 def send(
@@ -167,7 +170,9 @@ def send(
     project: Annotated[str, typer.Option(help="the project, which MLflow calls an experiment")] = "faithlens",
 ) -> None:
     """Send the numbers of a run to an experiment tracker, by its own client (pip install 'faithlens[trackers]')."""
-    from faithlens.integrations.trackers import parse_tracker, send_run
-    from faithlens.store import Run
+    with show_work("sending the run", talks=False):
+        from faithlens.integrations.trackers import parse_tracker, send_run
+        from faithlens.store import Run
 
-    typer.echo(escape_controls(f"Sent: {send_run(Run.open(run), parse_tracker(to), project)}"))
+        address = send_run(Run.open(run), parse_tracker(to), project)
+    typer.echo(escape_controls(f"Sent: {address}"))

@@ -10,6 +10,7 @@ from faithlens.cli.interrupt import repeatable
 from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
+from faithlens.progress import LOADING, show_work
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,8 +52,9 @@ def judge(
     two readers or more, the gate disclosed goes by the label that all of them share. A stopped command is continued by
     the same command.
     """
-    from faithlens.commands.judge.run import judge as judge_run
-    from faithlens.report.judge import format_judging
+    with show_work(LOADING, talks=False):
+        from faithlens.commands.judge.run import judge as judge_run
+        from faithlens.report.judge import format_judging
 
     with repeatable(KEPT):
         result = judge_run(
@@ -88,9 +90,10 @@ def monitor(
     The measure is g-mean squared, cross-fitted, beside the most that flags at random reach. A stopped command is
     continued by the same command.
     """
-    from faithlens.commands.judge.monitor import monitor as monitor_run
-    from faithlens.judging.readers import TEXT, WORDS
-    from faithlens.report.judge import format_monitoring
+    with show_work(LOADING, talks=False):
+        from faithlens.commands.judge.monitor import monitor as monitor_run
+        from faithlens.judging.readers import TEXT, WORDS
+        from faithlens.report.judge import format_monitoring
 
     with repeatable(KEPT):
         result = monitor_run(

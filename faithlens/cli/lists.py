@@ -12,6 +12,7 @@ from rich.table import Table
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, check_choice, describe_foreign
 from faithlens.measures.catalogue import MEASURES, Measure, get_measure
+from faithlens.progress import LOADING, show_work
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="only this one, with all that is known about it")]
 Json = Annotated[bool, typer.Option("--json", help="print a JSON list of objects")]
@@ -49,9 +50,10 @@ def list_tasks(name: Name = None, as_json: Json = False) -> None:
 
 def list_assays(name: Name = None, as_json: Json = False) -> None:
     """List the assays: the tests that are run on each chain of thought, and the suites that hold them."""
-    from faithlens.assays.battery import ASSAYS, find_assay  # torch takes seconds to import
-    from faithlens.measures.catalogue import SUITES
-    from faithlens.tasks.registry import read_summary
+    with show_work(LOADING, talks=False):
+        from faithlens.assays.battery import ASSAYS, find_assay  # torch takes seconds to import
+        from faithlens.measures.catalogue import SUITES
+        from faithlens.tasks.registry import read_summary
 
     def describe(assay: str) -> str:
         try:
@@ -74,9 +76,10 @@ def list_assays(name: Name = None, as_json: Json = False) -> None:
 
 def list_organisms(as_json: Json = False) -> None:
     """List the organisms: what is planted in each, and with which seeds it is here."""
-    from faithlens.organisms import ORGANISMS, TRAINED, Organism
-    from faithlens.organisms.language import ADAPTERS, find_adapter
-    from faithlens.organisms.training_cache import list_cached_seeds
+    with show_work(LOADING, talks=False):
+        from faithlens.organisms import ORGANISMS, TRAINED, Organism
+        from faithlens.organisms.language import ADAPTERS, find_adapter
+        from faithlens.organisms.training_cache import list_cached_seeds
 
     shipped = {*ORGANISMS, *(name for name in ADAPTERS if find_adapter(name))}
     entries = [

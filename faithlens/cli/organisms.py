@@ -13,6 +13,7 @@ from faithlens.cli.interrupt import repeatable
 from faithlens.cli.lists import list_organisms
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, check_choice
+from faithlens.progress import LOADING, show_work
 
 if TYPE_CHECKING:
     from faithlens.commands.validate.run import Validation
@@ -58,11 +59,12 @@ def validate(
     The truth is planted in organisms, or stands in labels of the chains or steps of your runs (--labels).
     Training an organism takes minutes on one core; finished trainings and audits are kept.
     """
-    from faithlens.commands.validate import leaderboard
-    from faithlens.commands.validate.run import run_validation
-    from faithlens.organisms import ORGANISMS, get_organism
-    from faithlens.organisms.training_cache import parse_seeds
-    from faithlens.report.detection import make_leaderboard_table
+    with show_work(LOADING, talks=False):
+        from faithlens.commands.validate import leaderboard
+        from faithlens.commands.validate.run import run_validation
+        from faithlens.organisms import ORGANISMS, get_organism
+        from faithlens.organisms.training_cache import parse_seeds
+        from faithlens.report.detection import make_leaderboard_table
 
     organisms = list(ORGANISMS)
     if names not in (None, "all"):
@@ -125,12 +127,13 @@ def train_organisms(
 
     Organisms in the cache are not trained again, so the same command continues an interrupted training.
     """
-    from faithlens.organisms import ORGANISMS, get_organism
-    from faithlens.organisms.language import ADAPTERS
-    from faithlens.organisms.language.training import find_or_train_adapter
-    from faithlens.organisms.parallel import run_on_cores
-    from faithlens.organisms.training_cache import find_or_train, parse_seeds, train_into
-    from faithlens.report.certificate import make_certificate_table
+    with show_work(LOADING, talks=False):
+        from faithlens.organisms import ORGANISMS, get_organism
+        from faithlens.organisms.language import ADAPTERS
+        from faithlens.organisms.language.training import find_or_train_adapter
+        from faithlens.organisms.parallel import run_on_cores
+        from faithlens.organisms.training_cache import find_or_train, parse_seeds, train_into
+        from faithlens.report.certificate import make_certificate_table
 
     every_seed = parse_seeds(seeds)
     small = [name for name in names if name not in ADAPTERS]
@@ -161,9 +164,10 @@ def train_families(
 
     Larger models of `steady` know more answers without a chain of thought; those of `waning` also rely on it less.
     """
-    from faithlens.organisms.family import DIGIT_LIMITS
-    from faithlens.organisms.family_training import train_family
-    from faithlens.organisms.training_cache import parse_seeds
+    with show_work(LOADING, talks=False):
+        from faithlens.organisms.family import DIGIT_LIMITS
+        from faithlens.organisms.family_training import train_family
+        from faithlens.organisms.training_cache import parse_seeds
 
     for name in names:
         check_choice(name, DIGIT_LIMITS, "family")
@@ -176,7 +180,10 @@ def train_families(
 @organisms_app.command("certify", cls=ExplainedCommand)
 def certify_organism(folder: Annotated[Path, typer.Argument(help="folder of a trained organism")]) -> None:
     """Count on held-out questions what the answers of an organism depend on, and write it into its folder."""
-    from faithlens.organisms.certification import certify
-    from faithlens.report.certificate import make_certificate_table
+    with show_work(LOADING, talks=False) as display:
+        from faithlens.organisms.certification import certify
+        from faithlens.report.certificate import make_certificate_table
 
-    SafeConsole().print(make_certificate_table(certify(folder)))
+        display.say("counting what the answers depend on")
+        certificate = certify(folder)
+    SafeConsole().print(make_certificate_table(certificate))

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from faithlens.cli.interrupt import keeping
 from faithlens.console import SafeConsole, format_json
-from faithlens.progress import show_work
+from faithlens.progress import LOADING, show_work
 
 
 def run_doctor(
@@ -25,7 +25,7 @@ def run_doctor(
     """Check on your own model that packing, captures and edits are exact; exit code 1 if a check fails."""
     from dataclasses import asdict
 
-    with show_work("loading torch and transformers") as display:
+    with show_work(LOADING) as display:
         from faithlens.commands.doctor import run_checks
         from faithlens.model.load import load
 
@@ -70,7 +70,7 @@ def run_bench(
     from rich.markdown import Markdown
 
     console, results = SafeConsole(), []
-    with show_work("loading torch and transformers") as display:
+    with show_work(LOADING) as display:
         from faithlens.commands.bench.benchmarks import DEFAULT_BENCHMARKS
         from faithlens.commands.bench.benchmarks import run_benchmarks as measure
         from faithlens.commands.bench.table import format_result

@@ -6,6 +6,7 @@ import typer
 
 from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole, format_json
+from faithlens.progress import show_work
 
 
 def query(
@@ -20,11 +21,12 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="print a JSON list of objects")] = False,
 ) -> None:
     """Ask the tables of many runs in SQL; each has a column `run` with the name of the folder."""
-    from faithlens.commands.query import query as run_query
-    from faithlens.report.export import write_rows
-    from faithlens.report.query import MOST_ROWS, format_rows, list_objects
+    with show_work("reading the runs", talks=False):
+        from faithlens.commands.query import query as run_query
+        from faithlens.report.export import write_rows
+        from faithlens.report.query import MOST_ROWS, format_rows, list_objects
 
-    rows = run_query(sql, runs)
+        rows = run_query(sql, runs)
     console = SafeConsole()
     if out is not None:
         console.print_line(f"Written: {write_rows(rows, out)}")

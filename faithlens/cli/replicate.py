@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from faithlens.console import SafeConsole, format_json
+from faithlens.progress import show_work
 
 
 def replicate_paper(
@@ -14,10 +15,11 @@ def replicate_paper(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of a table")] = False,
 ) -> None:
     """Make a published table again from the released files: the paper's numbers, ours, the differences and why."""
-    from faithlens.commands.replicate.run import replicate
-    from faithlens.report.replicate import format_replication
+    with show_work(f"reading {folder}", talks=False):
+        from faithlens.commands.replicate.run import replicate
+        from faithlens.report.replicate import format_replication
 
-    replication = replicate(source, folder).to_dict()
+        replication = replicate(source, folder).to_dict()
     if as_json:
         typer.echo(format_json(replication))
     else:

@@ -7,6 +7,7 @@ import typer
 from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole
 from faithlens.errors import ConfigError
+from faithlens.progress import show_work
 
 
 def view(
@@ -28,15 +29,18 @@ def view(
     The page is served to this machine only, under an address that nobody can guess. The page of a run that is still
     being written grows with it. Several runs stand on one page. Ctrl-C stops the server; the runs are not changed.
     """
-    from faithlens.commands.view import find_runs
-    from faithlens.commands.view import view as write_view
-    from faithlens.commands.view_server import ViewServer
+    with show_work("loading the reader of runs", talks=False):
+        from faithlens.commands.view import find_runs
+        from faithlens.commands.view import view as write_view
+        from faithlens.commands.view_server import ViewServer
 
     console = SafeConsole()
     if file is not None:
         if port is not None:
             raise ConfigError("--port is the port of a server, but --file writes a file", "Leave out one of the two.")
-        console.print_line(f"Written: {write_view(runs, file)}")
+        with show_work("writing the page", talks=False):
+            written = write_view(runs, file)
+        console.print_line(f"Written: {written}")
         return
     find_runs(runs)  # so that a folder without a run is named before a server starts
     try:

@@ -8,6 +8,7 @@ from faithlens.cli.interrupt import workable
 from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole
 from faithlens.errors import ConfigError
+from faithlens.progress import LOADING, show_work
 
 if TYPE_CHECKING:
     from faithlens.store import Run
@@ -27,7 +28,8 @@ def work(
 
     A unit is a batch of questions. Its rows do not depend on who does it, so workers may come, go and be killed.
     """
-    from faithlens.commands.work.run import work_on_run
+    with show_work(LOADING, talks=False):
+        from faithlens.commands.work.run import work_on_run
 
     with workable(run):
         worker = work_on_run(run, rank, of, expiry=expiry)
@@ -67,10 +69,11 @@ def conclude(
     ],
 ) -> None:
     """Merge the units of a run, and write estimates, verdicts and the report. Missing units are named."""
-    from faithlens.commands.work.run import conclude_run
-    from faithlens.report.terminal import format_summary
+    with show_work(LOADING, talks=False):
+        from faithlens.commands.work.run import conclude_run
+        from faithlens.report.terminal import format_summary
 
-    finished = conclude_run(run)
+        finished = conclude_run(run)
     console = SafeConsole()
     console.print(format_summary(finished))
     console.print_line(f"Report: {finished.report()}")
