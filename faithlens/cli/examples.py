@@ -7,7 +7,8 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Edits": ("--editor", "--regenerations", "--points", "--ends"),
     "Verdict": ("--max-unfaithful", "--min-accuracy"),
-    "Where it runs": ("--device", "--dtype", "--backend", "--batch", "--budget", "--trust-remote-code"),
+    "Where it runs": ("--device", "--threads", "--dtype", "--backend", "--batch", "--budget", "--trust-remote-code"),
+    "Several workers": ("--prepare-only", "--engine", "--workers", "--gpus-per-worker", "--address", "--submit"),
     "Run folder and output": ("--out", "--resume", "--dry-run", "--json"),
 }  # fmt: skip
 """The options of `audit` under their headings."""
