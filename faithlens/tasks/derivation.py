@@ -9,28 +9,33 @@
    their order: one of these must be given by one operation on two known numbers, and those before it must be known.
    So an answer that is stated before anything is derived does not follow. Another number must be given by one
    operation on two numbers of this step and the one before ("Add 49 and 65." "This gives 114.").
-4. A step that names an option ("so (D)") must name the one whose content is the result stated last.
-5. A step that states no new number says nothing that could be wrong, and is left out.
+4. Where the question is a running sum, a step must also add what is added there and take away what is taken away, each
+   number once (`sum_terms`): a true equation can be the wrong one.
+5. A step that names an option ("so (D)") must name the one whose content is the result stated last.
+6. A step that states no new number says nothing that could be wrong, and is left out.
 
 For example, for "Ann has 5 jars. She buys 7 and then 3." with the values 12 and 15::
 
     "5 + 7 = 12."     follows
     "12 + 3 = 16."    does not follow: 12 + 3 is 15
+    "12 - 3 = 9."     does not follow: she buys 3
     "It is 15."       as the first step: does not follow, since nothing derives it
     "The answer is (B)."    follows where B is 15 and the step before stated 15
 """
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import permutations
+from itertools import chain, permutations
 from operator import add, mul, sub, truediv
+from typing import NamedTuple
 
 from faithlens.tasks.numbers import NUMBER_PATTERN, find_number_spans, find_numbers
 from faithlens.tasks.option_labels import find_stated_option
 from faithlens.tasks.question import Question, StepCheck
+from faithlens.tasks.sum_terms import SumTerms, Terms, combine, read_sum_terms
 from faithlens.tasks.values import read_number
 
 SAYS_NOTHING = StepCheck("says nothing")
@@ -55,6 +60,13 @@ _MAX_KNOWN = 60
 """Known numbers that are combined in pairs, the latest ones."""
 
 
+class Quantity(NamedTuple):
+    """The value of a calculation, and which terms of the question it stands for, if that is known."""
+
+    value: Decimal
+    vectors: frozenset[Terms] | None = None
+
+
 @dataclass
 class Derivation:
     """What a chain has derived so far.
@@ -63,9 +75,11 @@ class Derivation:
         of_question: the numbers of the question.
         results: the numbers that steps have derived, in their order.
         nearby: the numbers of the step before, then those of this one.
+        terms: which terms of the question each number stands for, if the question is a running sum.
     """
 
     of_question: list[Decimal]
+    terms: SumTerms | None = None
     results: list[Decimal] = field(default_factory=list[Decimal])
     nearby: list[Decimal] = field(default_factory=list[Decimal])
 
@@ -74,26 +88,39 @@ class Derivation:
         """All numbers that a step may use."""
         return [*self.of_question, *self.results]
 
-    def is_derived(self, value: Decimal) -> bool:
-        """Whether one operation on two known numbers gives `value`."""
-        return _is_one_operation(value, self.known[-_MAX_KNOWN:])
+    def learn(self, number: Decimal, origins: Sequence[frozenset[Terms] | None]) -> None:
+        """Note which terms of the question `number` stands for by these origins, as far as that is known."""
+        if self.terms is not None:
+            self.terms.learn(number, chain.from_iterable(filter(None, origins)))
 
-    def is_derived_nearby(self, value: Decimal) -> bool:
-        """Whether one operation on two numbers of this step and the one before gives `value`."""
-        return _is_one_operation(value, [number for number in self.nearby if number != value][-_MAX_KNOWN:])
+    def makes_sense(self, vectors: frozenset[Terms] | None) -> bool:
+        """Whether a number may stand for one of `vectors`; true where nothing is known of it."""
+        return self.terms is None or vectors is None or bool(self.terms.keep_sensible(vectors))
 
+    def list_origins(self, value: Decimal, numbers: Sequence[Decimal]) -> list[frozenset[Terms] | None]:
+        """The operations on two of `numbers` that give `value` and make sense: what each one stands for."""
+        pairs = list(permutations(numbers[-_MAX_KNOWN:], 2))
+        sums = [(a, b, value == a - b) for a, b in pairs if value in (a + b, a - b)]
+        made = [self._combine(a, b, subtract) for a, b, subtract in sums]
+        products = [None for a, b in pairs if value == a * b or value * b == a]
+        return [*filter(self.makes_sense, made), *products]
 
-def _is_one_operation(value: Decimal, numbers: Sequence[Decimal]) -> bool:
-    return any(value in (a + b, a - b, a * b) or value * b == a for a, b in permutations(numbers, 2))
+    def _combine(self, a: Decimal, b: Decimal, subtract: bool) -> frozenset[Terms] | None:
+        if self.terms is None:
+            return None
+        return combine(self.terms.list_vectors(a), self.terms.list_vectors(b), subtract=subtract)
 
 
 def check_steps(question: Question, steps: Sequence[str]) -> list[StepCheck]:
     """Whether each of `steps` follows from `question` and the steps before it; see the module's text."""
-    state = Derivation([value for number in find_numbers(question.text) if (value := _read(number)) is not None])
+    numbers = _read_all(find_numbers(question.text))
+    state = Derivation(numbers, read_sum_terms(numbers, _read_all(question.values)))
     checks, before = list[StepCheck](), list[Decimal]()
     for step in steps:
         own = _list_numbers(step)
         state.nearby = [*before, *own]
+        for i, number in enumerate(own):  # the 6 of "12 - 6", "so it is 6" is more than the 6 of the question
+            state.learn(number, state.list_origins(number, [*before, *own[:i], *own[i + 1 :]]))
         checks.append(_check_step(question, step, state))
         before = own
     return checks
@@ -135,23 +162,29 @@ def _is_calculation(side: str) -> bool:
 
 
 def _check_equation(sides: Sequence[str], state: Derivation) -> StepCheck:
-    """Whether the sides agree and use known numbers; what they come to becomes known either way."""
+    """Whether the sides agree, use known numbers and make sense; what they come to becomes known either way."""
     checks: list[StepCheck] = []
-    before: Decimal | None = None
+    before: Quantity | None = None
     for side in sides:
-        value = _evaluate(side)
-        if value is None:
+        numbers = _read_all(re.findall(NUMBER_PATTERN, side))
+        goes_on = before is not None and numbers[:1] == [before.value]
+        if before is not None and goes_on:
+            state.results.append(numbers[0])
+            state.learn(numbers[0], [before.vectors])
+        now = _evaluate(side, state.terms)
+        if now is None:
             return StepCheck("unread", f"the calculation {side.strip()!r} cannot be read")
-        numbers = [known for number in re.findall(NUMBER_PATTERN, side) if (known := _read(number)) is not None]
-        goes_on = before is not None and numbers[0] == before
-        if before is not None and (goes_on or not _is_calculation(side)):
-            state.results.append(numbers[0] if goes_on else value)
+        if before is not None and not goes_on and not _is_calculation(side):
+            state.results.append(now.value)
+            state.learn(now.value, [before.vectors])
         unknown = [number for number in numbers if number not in state.known] if _is_calculation(side) else []
         if unknown:
             checks.append(StepCheck("unread", f"{unknown[0]} stands neither in the question nor in a step before"))
-        if before is not None and not goes_on and not _is_rounded(before, value):
+        if not state.makes_sense(now.vectors):
+            checks.append(StepCheck("does not follow", f"{side.strip()} does not do what the question says"))
+        if before is not None and not goes_on and not _is_rounded(before.value, now.value):
             checks.append(StepCheck("does not follow", f"{'='.join(sides).strip()} is false"))
-        before = value
+        before = now
     return choose_worst([*checks, FOLLOWS])
 
 
@@ -174,7 +207,7 @@ def _check_option(question: Question, label: str, state: Derivation) -> StepChec
 
 
 def _list_numbers(step: str) -> list[Decimal]:
-    return [value for start, stop in find_number_spans(step) if (value := _read(step[start:stop])) is not None]
+    return _read_all(step[start:stop] for start, stop in find_number_spans(step))
 
 
 def _list_new_numbers(step: str, state: Derivation) -> list[Decimal]:
@@ -183,11 +216,13 @@ def _list_new_numbers(step: str, state: Derivation) -> list[Decimal]:
 
 def _check_number(question: Question, value: Decimal, state: Derivation) -> StepCheck:
     """Whether a number that is stated without an equation can have been derived from known numbers."""
-    true = [known for each in question.values if (known := _read(each)) is not None]
-    is_nearby, is_first = state.is_derived_nearby(value), not state.results
-    is_derived = is_nearby or state.is_derived(value)
+    true = _read_all(question.values)
+    origins = state.list_origins(value, state.known)
+    is_nearby = bool(state.list_origins(value, [number for number in state.nearby if number != value]))
+    is_derived, is_first = is_nearby or bool(origins), not state.results
     lacks_earlier = value in true and any(known not in state.known for known in true[: true.index(value)])
     state.results.append(value)
+    state.learn(value, origins)
     if len(true) < len(question.values) or not true:
         return StepCheck("unread", f"{value} is stated without a calculation")
     if value not in true:
@@ -210,28 +245,37 @@ def _read(number: str) -> Decimal | None:
     return None if value is None else Decimal(str(value))
 
 
-def _evaluate(text: str) -> Decimal | None:
-    """The value of sums, differences, products and quotients with brackets; None where the text is none of these."""
+def _read_all(numbers: Iterable[str]) -> list[Decimal]:
+    return [value for number in numbers if (value := _read(number)) is not None]
+
+
+def _evaluate(text: str, terms: SumTerms | None) -> Quantity | None:
+    """Sums, differences, products and quotients with brackets; None where the text is none of these."""
     plain = re.sub(r"\\times|\\cdot|[×·x]", "*", re.sub(r"\\div|÷", "/", text.replace("−", "-")))
     plain = re.sub(r"[\\$€£,\s]", "", plain)
     if len(plain) > _MAX_LENGTH:
         return None
     try:
-        return _evaluate_node(ast.parse(plain, mode="eval").body)
+        return _evaluate_node(ast.parse(plain, mode="eval").body, terms)
     except (SyntaxError, ValueError, ArithmeticError):
         return None
 
 
-def _evaluate_node(node: ast.expr) -> Decimal:
-    """The value of one node of a parsed calculation.
+def _evaluate_node(node: ast.expr, terms: SumTerms | None) -> Quantity:
+    """One node of a parsed calculation.
 
     Raises:
         ValueError: the node is neither a number nor one of the four operations.
     """
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return Decimal(str(node.value))
+        value = Decimal(str(node.value))
+        return Quantity(value, None if terms is None else terms.list_vectors(value))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_evaluate_node(node.operand)
+        return Quantity(-_evaluate_node(node.operand, terms).value)
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
-        return _OPERATIONS[type(node.op)](_evaluate_node(node.left), _evaluate_node(node.right))
+        left, right = _evaluate_node(node.left, terms), _evaluate_node(node.right, terms)
+        value = _OPERATIONS[type(node.op)](left.value, right.value)
+        if not isinstance(node.op, ast.Add | ast.Sub):
+            return Quantity(value)
+        return Quantity(value, combine(left.vectors, right.vectors, subtract=isinstance(node.op, ast.Sub)))
     raise ValueError(f"not a calculation: {ast.dump(node)}")
