@@ -16,14 +16,15 @@ Every error says in one sentence what was wrong and what was expected, and in a 
 
 import sysconfig
 import traceback
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+T = TypeVar("T")
 _PACKAGE = Path(__file__).parent
 # Python raises these for what lies outside of a program: files, memory, recursion in a parser, and torch's C++ code.
 _FROM_OUTSIDE = (OSError, MemoryError, RuntimeError, UnicodeError)
@@ -188,6 +189,11 @@ def check_choice(name: object, known: Iterable[str], what: str, error: type[Fait
     names = list(known)
     if not isinstance(name, str) or name not in names:
         raise error(f"unknown {what} {name!r}", suggest_names(str(name), names))
+
+
+def list_several(values: T | Sequence[T]) -> list[T]:
+    """`values` as a list. A single text or object counts as one value; a text is never cut into its letters."""
+    return list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [cast("T", values)]
 
 
 def check_fields(settings: object) -> None:

@@ -22,6 +22,7 @@ from faithlens.errors import (
     describe_crash,
     describe_foreign,
     escape_controls,
+    list_several,
     suggest_names,
     suggest_path,
     translate_errors,
@@ -121,6 +122,12 @@ def test_what_the_code_of_a_model_raises_is_shown_with_its_place() -> None:
 
 def test_escapes() -> None:
     assert escape_controls("a\tb\x07é\n漢\ud800") == "a\\tb\\x07é\n漢\\ud800"
+
+
+def test_one_text_is_one_value_and_not_its_letters() -> None:
+    assert list_several("word") == ["word"]
+    assert list_several(["a", "b"]) == list_several(("a", "b")) == ["a", "b"]
+    assert [list_several(3), list_several([])] == [[3], []]
 
 
 def test_suggestions_are_sentences() -> None:

@@ -117,16 +117,20 @@ def print_plans(plans: "list[ReaderPlan]", *, to_stderr: bool) -> None:
     """Say what each reader will be asked."""
     from faithlens.report.judge import format_plans
 
-    costs = {plan.reader.name: asdict(plan.cost) for plan in plans}
-    SafeConsole(stderr=to_stderr).print(format_plans(costs))
+    SafeConsole(stderr=to_stderr).print(format_plans(list_costs(plans)))
+
+
+def list_costs(plans: "Sequence[ReaderPlan]") -> dict[str, dict[str, int]]:
+    """What each reader will be asked, by its name."""
+    return {plan.reader.name: asdict(plan.cost) for plan in plans}
 
 
 def print_result(
     result: "Judging", format_summary: Callable[[Mapping[str, Any]], "RenderableType"], *, as_json: bool
 ) -> None:
-    """Print what was found, if anything was read, and what failed. Exits with `FAILED` where a request failed."""
-    if result.summary and as_json:
-        typer.echo(format_json(result.summary))
+    """Print what was found, after a dry run its costs, and what failed. Exits with `FAILED` where a request failed."""
+    if as_json:
+        typer.echo(format_json(result.summary or {"costs": list_costs(result.plans)}))
     elif result.summary:
         SafeConsole().print(format_summary(result.summary))
     for name, reasons in result.failures.items():
@@ -138,11 +142,18 @@ def print_result(
 
 
 def parse_key_envs(words: Sequence[str]) -> dict[str, str]:
-    """``HOST=VARIABLE`` as a table. Raises ConfigError for anything else; what may be a key is not repeated."""
+    """``HOST=VARIABLE`` as a table; what may be a key is not repeated.
+
+    Raises:
+        ConfigError: something else was given, or a host twice.
+    """
     pairs = [word.partition("=") for word in words]
     if any(not host or not variable.isidentifier() for host, _, variable in pairs):
         raise ConfigError(
             "a --key-env is not of the form HOST=VARIABLE, with the name of an environment variable",
             "Export the key under a name, and write for example --key-env api.example.com=EXAMPLE_KEY.",
         )
+    hosts = [host for host, _, _ in pairs]
+    if repeated := next((host for host in hosts if hosts.count(host) > 1), None):
+        raise ConfigError(f"--key-env names the host {repeated!r} twice", "Name one variable for each host.")
     return {host: variable for host, _, variable in pairs}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
+from faithlens.errors import ConfigError, RunError, check_choice, list_several, suggest_names
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.compare import MATCHED_ACCURACIES, Difference, compare_scores, list_shared_measures
 from faithlens.store import Run
@@ -39,7 +39,7 @@ def compare(
     second: Run | str | Place,
     models: tuple[str | None, str | None] = (None, None),
     strategies: tuple[str | None, str | None] = (None, None),
-    measures: Sequence[str] | None = None,
+    measures: str | Sequence[str] | None = None,
 ) -> list[Comparison]:
     """Compare two runs on each task that both hold, question by question: `second` minus `first`.
 
@@ -79,7 +79,8 @@ def compare(
                 _select_strategy(table[(table["model"] == side.model) & (table["task"] == task)], side)
                 for table, side in zip(scores, sides, strict=True)
             ]
-            differences = compare_scores(own[0], own[1], seed, measures or _list_reported_measures(own))
+            names = list_several(measures) if measures else _list_reported_measures(own)
+            differences = compare_scores(own[0], own[1], seed, names)
             out.append(Comparison(task, sides[0], sides[1], differences))
     return out
 

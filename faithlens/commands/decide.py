@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from faithlens.errors import RunError
+from faithlens.errors import RunError, list_several
 from faithlens.gates.outcome import read_scores
 from faithlens.gates.profile import GATES, Profile, make_profile
 from faithlens.gates.sentences import explain
@@ -124,7 +124,7 @@ def decide(
     *,
     max_unfaithful: float = DEFAULT_CRITERIA.max_unfaithful,
     min_accuracy: float | None = None,
-    measures: Sequence[str] = (),
+    measures: str | Sequence[str] = (),
     min_faithfulness: float = DEFAULT_CRITERIA.min_faithfulness,
 ) -> Decision:
     """Decide from finished runs which models may be overseen by reading their chain of thought.
@@ -144,9 +144,8 @@ def decide(
         ConfigError: a threshold is not between 0 and 1, or a measure cannot carry a verdict.
         RunError: a run is not finished, or two runs hold the same model on the same task.
     """
-    criteria = Criteria(max_unfaithful, min_accuracy, tuple(dict.fromkeys(measures)), min_faithfulness)
-    several = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
-    return decide_runs([run if isinstance(run, Run) else Run.open(run) for run in several], criteria)
+    criteria = Criteria(max_unfaithful, min_accuracy, tuple(dict.fromkeys(list_several(measures))), min_faithfulness)
+    return decide_runs([run if isinstance(run, Run) else Run.open(run) for run in list_several(runs)], criteria)
 
 
 def decide_runs(runs: Sequence[Run], criteria: Criteria = DEFAULT_CRITERIA) -> Decision:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from faithlens.commands.view import find_runs, name_folders
-from faithlens.errors import ConfigError, describe_foreign
+from faithlens.errors import ConfigError, describe_foreign, list_several
 from faithlens.store import SCHEMAS, Run, find_place
 from faithlens.store.places import Place, get_store, is_address
 
@@ -37,8 +37,7 @@ def query(sql: str, runs: str | Place | Sequence[str | Place]) -> pa.Table:
     except ImportError as error:
         fix = "Install it: pip install 'faithlens[query]'."
         raise ConfigError("queries run in DuckDB, which is not installed", fix) from error
-    several = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
-    folders = find_runs([find_place(each) for each in several])
+    folders = find_runs([find_place(each) for each in list_several(runs)])
     opened = dict(zip(name_folders(folders), [Run.open(folder) for folder in folders], strict=True))
     never = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     with duckdb.connect(":memory:", config=never) as connection:

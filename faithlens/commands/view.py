@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from faithlens.commands.decide import judge_subjects
-from faithlens.errors import RunError
+from faithlens.errors import RunError, list_several
 from faithlens.measures.catalogue import restore_measures
 from faithlens.report.page import Served, make_page
 from faithlens.report.subjects import ReportedSubject, make_subjects, read_subjects, read_tables
@@ -45,8 +45,9 @@ def view(runs: str | Place | Run | Sequence[str | Place | Run], file: str | Plac
     Raises:
         RunError: there is no run, a file of it was changed, or the file cannot be written.
     """
-    several = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
-    page = read_page(find_runs([each.path if isinstance(each, Run) else find_place(each) for each in several]))
+    page = read_page(
+        find_runs([each.path if isinstance(each, Run) else find_place(each) for each in list_several(runs)])
+    )
     place = find_place(file)
     with write_atomically(place) as temporary:
         temporary.write_bytes(page.encode("utf-8", "replace"))

@@ -23,7 +23,7 @@ from inspect_ai.scorer import (  # pyright: ignore[reportMissingImports]
 )
 from inspect_ai.solver import Generate, Solver, TaskState, solver  # pyright: ignore[reportMissingImports]
 
-from faithlens.errors import ConfigError, FaithlensError
+from faithlens.errors import ConfigError, FaithlensError, list_several
 from faithlens.integrations.chain_scores import list_needed_assays, score_chain
 from faithlens.measures.catalogue import get_measure
 from faithlens.model.load import load
@@ -54,7 +54,7 @@ def ask_for_chain() -> Solver:
 
 @scorer(metrics={"*": [mean(), stderr()]})
 def faithfulness(
-    model: str | None = None, measures: Sequence[str] = MEASURES, stem: str | None = None, seed: int = 0
+    model: str | None = None, measures: str | Sequence[str] = MEASURES, stem: str | None = None, seed: int = 0
 ) -> Scorer:
     """Does the chain of thought drive the answer? One number for each measure, by edits of the chain.
 
@@ -70,7 +70,8 @@ def faithfulness(
     Raises:
         MeasureError: a measure is unknown, or no single number.
     """
-    list_needed_assays(measures)  # refuse wrong names before anything is evaluated
+    names = list_several(measures)
+    list_needed_assays(names)  # refuse wrong names before anything is evaluated
 
     @cache
     def get_weights() -> Model:
@@ -79,7 +80,7 @@ def faithfulness(
     async def score(state: TaskState, target: Target) -> Score:
         def run() -> Score:
             with _SCORING:
-                return _score_state(get_weights(), state, measures, stem, seed)
+                return _score_state(get_weights(), state, names, stem, seed)
 
         return await to_thread.run_sync(run)
 

@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from faithlens.errors import ConfigError, suggest_names
+from faithlens.errors import ConfigError, list_several, suggest_names
 from faithlens.execution.endpoint import Endpoint, Failure
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.editor import EDITORS, Editor, ModelEditor, load_writer
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry, Judgement
-from faithlens.judging.requests import REQUESTS, parse_reply, write_request
+from faithlens.judging.requests import REMINDER, REQUESTS, parse_reply, write_request, write_second_request
 from faithlens.model.digest import hash_loaded_model
 from faithlens.model.load import list_short_names
 from faithlens.model.model import Model
@@ -28,7 +28,16 @@ from faithlens.tasks.seeds import derive_seed
 WORDS = "words"
 TEXT = "text"
 """The classifier that `monitor` trains on the run itself. It is no reader: it knows nothing but this run."""
+ALL_READERS, JUDGES = "all readers", "judges"
+"""The names of what all readers, and all judge models, say together."""
 DEFAULT_KEY = "OPENAI_API_KEY"
+RESERVED = {
+    WORDS: "the word classifiers",
+    TEXT: "the classifier that a monitor trains",
+    JUDGES: "all judge models together",
+    ALL_READERS: "all readers together",
+}
+"""The names that no other reader may have, and what tables call so."""
 CHARACTERS_PER_TOKEN = 3.5  # of English text, on the safe side; a server's tokenizer is not known
 REPLY_TOKENS = 256
 REPEATS = 2
@@ -82,12 +91,25 @@ class JudgeModel:
         return self.writer.name
 
     def read(self, inquiries: Sequence[Inquiry], repeat: int) -> list[Judgement | Failure]:
-        """The judgement in each reply, or why there is no reply.
+        """The judgement in each reply, or why there is no reply. What cannot be read is requested once more.
 
         Raises:
             ModelError: a model in this process cannot be run.
         """
-        requests = [write_request(each) for each in inquiries]
+        out = self._ask(inquiries, [write_request(each) for each in inquiries], repeat)
+        again = {
+            i: request
+            for i, (inquiry, judgement) in enumerate(zip(inquiries, out, strict=True))
+            if isinstance(judgement, Judgement) and (request := write_second_request(inquiry, judgement))
+        }
+        if again:
+            replies = self._ask([inquiries[i] for i in again], [*again.values()], repeat)
+            for i, reply in zip(again, replies, strict=True):
+                if isinstance(reply, Failure) or reply.label is not None:
+                    out[i] = reply
+        return out
+
+    def _ask(self, inquiries: Sequence[Inquiry], requests: Sequence[str], repeat: int) -> list[Judgement | Failure]:
         seeds = [derive_seed(f"judge:{repeat}:{request}") for request in requests]
         ask = self.writer.try_write if isinstance(self.writer, Endpoint) else self.writer.write
         replies = ask(requests, seeds, self.max_new_tokens)
@@ -102,7 +124,7 @@ class JudgeModel:
         return _hash(write_request(inquiry), str(self.max_new_tokens), weights)
 
     def estimate(self, inquiries: Sequence[Inquiry]) -> Cost:
-        """The tokens by a model's own tokenizer, or about, by the length of the texts."""
+        """The tokens by a model's own tokenizer, or about, by the length of the texts; without second requests."""
         requests = [write_request(each) for each in inquiries]
         if isinstance(self.writer, ModelEditor):
             tokens = sum(len(self.writer.model.encode_prompt(request)) for request in requests)
@@ -113,7 +135,7 @@ class JudgeModel:
     def describe(self) -> dict[str, object]:
         """The name of the model, the settings of its sampling, and the words of the requests."""
         settings = {"temperature": 0.0, "repeats": self.repeats, "max_new_tokens": self.max_new_tokens}
-        return {"reader": self.name, **settings, "requests": dict(REQUESTS)}
+        return {"reader": self.name, **settings, "requests": dict(REQUESTS), "second_request": REMINDER}
 
 
 def _read_words(inquiry: Inquiry) -> str:
@@ -134,7 +156,7 @@ def _hash_weights(model: Model) -> str:
 
 
 def load_readers(
-    names: Sequence[str],
+    names: str | Sequence[str],
     *,
     key_envs: Mapping[str, str] | None = None,
     repeats: int = REPEATS,
@@ -145,7 +167,8 @@ def load_readers(
     """The readers that `names` name.
 
     Args:
-        names: "words"; URL#MODEL for a model behind an OpenAI-style endpoint; or a model, as `load` takes it.
+        names: one or more of "words"; URL#MODEL for a model behind an OpenAI-style endpoint; or a model, as `load`
+            takes it.
         key_envs: for each host of an endpoint, the environment variable that holds its key. Default: OPENAI_API_KEY.
         repeats: the number of times that a model reads each chain.
         max_new_tokens: the longest reply of a model, in tokens.
@@ -159,7 +182,7 @@ def load_readers(
     for name, value in (("repeats", repeats), ("max_new_tokens", max_new_tokens)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}", "Pass a positive whole number.")
-    keys = dict(key_envs or {})
+    names, keys = list_several(names), dict(key_envs or {})
     hosts = list(dict.fromkeys(host for name in names if (host := _find_host(name))))
     _check_keys(hosts, keys)
     sampling, readers = Sampling(max_new_tokens), list[ChainReader]()
@@ -177,12 +200,18 @@ def load_readers(
 
 
 def check_names(readers: Sequence[ChainReader]) -> None:
-    """Refuse two readers with one name: what one says would count for both.
+    """Refuse two readers with one name, and readers with a name of ours: what one says would count for both.
 
     Raises:
-        ConfigError: there are two.
+        ConfigError: there are two, or one has such a name.
     """
     names = [each.name for each in readers]
+    for reader in readers:
+        if reader.name in RESERVED and not (reader.name == WORDS and isinstance(reader, WordReader)):
+            raise ConfigError(
+                f"a reader of your own is named {reader.name!r}, which is what tables call {RESERVED[reader.name]}",
+                f"Name it otherwise. Reserved names: {', '.join(RESERVED)}.",
+            )
     if repeated := next((each for each in names if names.count(each) > 1), None):
         raise ConfigError(f"the reader {repeated} is named twice", "Name each reader once; --repeats asks it again.")
 

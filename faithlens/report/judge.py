@@ -24,7 +24,12 @@ def format_plans(costs: Mapping[str, Mapping[str, int]]) -> RenderableType:
 
 def format_judging(summary: Mapping[str, Any]) -> RenderableType:
     """The content of readers.json as tables."""
-    parts: list[RenderableType] = [_make_error_table(summary["planted"]), *_make_share_tables(summary["shares"])]
+    planted = summary["planted"]
+    parts: list[RenderableType] = [
+        _make_error_table(planted),
+        _list_reasons(planted, ("reader", "finding")),
+        *_make_share_tables(summary["shares"]),
+    ]
     if summary["agreement"]:
         parts.append(_make_agreement_table(summary["agreement"]))
     if len(summary["readers"]) < 2:

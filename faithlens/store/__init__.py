@@ -15,7 +15,14 @@ Any number of workers may write units at a time. A worker that is killed loses t
 whose digest is not the one in the manifest, or in the record of its unit, is not believed.
 """
 
-from faithlens.store.faults import MONITORS_NAME, READERS_NAME, REPORT_NAME, VERDICT_NAME
+from faithlens.store.faults import (
+    MONITORS_KEY,
+    MONITORS_NAME,
+    READERS_KEY,
+    READERS_NAME,
+    REPORT_NAME,
+    VERDICT_NAME,
+)
 from faithlens.store.files import write_atomically
 from faithlens.store.lease import EXPIRY_SECONDS, Leases, name_unit_file
 from faithlens.store.lock import hold_folder
@@ -31,7 +38,9 @@ __all__ = [
     "GIVEN_STEPS",
     "INT",
     "MANIFEST_NAME",
+    "MONITORS_KEY",
     "MONITORS_NAME",
+    "READERS_KEY",
     "READERS_NAME",
     "REPORT_NAME",
     "SCHEMAS",

@@ -16,12 +16,14 @@ from typing import Any
 from faithlens.errors import RunError
 from faithlens.store.files import FileDigest, read_digest
 from faithlens.store.places import Place, list_files
-from faithlens.store.tables import SCHEMAS
+from faithlens.store.tables import SCHEMAS, name_part
 
-REPORT_NAME, VERDICT_NAME, READERS_NAME = "report.html", "verdict.json", "readers.json"
-MONITORS_NAME = "monitors.json"
+REPORT_NAME, VERDICT_NAME = "report.html", "verdict.json"
+READERS_KEY, MONITORS_KEY = "readers", "monitors"
+"""The keys of the parts of the table of scores that `faithlens judge` and `faithlens monitor` write."""
+READERS_NAME, MONITORS_NAME = f"{READERS_KEY}.json", f"{MONITORS_KEY}.json"
 _OWN_NAMES = {*(f"{table}.parquet" for table in SCHEMAS), VERDICT_NAME, REPORT_NAME, READERS_NAME, MONITORS_NAME}
-_JUDGED_NAMES = {READERS_NAME, MONITORS_NAME, "parts/scores/readers.parquet", "parts/scores/monitors.parquet"}
+_JUDGED_NAMES = {READERS_NAME, MONITORS_NAME, *(name_part("scores", key) for key in (READERS_KEY, MONITORS_KEY))}
 _MOST_NAMED = 5  # faults in one error
 NO_OTHERS: Mapping[FileDigest | None, str] = {}
 

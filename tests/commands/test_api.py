@@ -90,6 +90,10 @@ def test_runs_are_decided_and_compared(run: fl.Run, tmp_path: Path) -> None:
         each for each in pair.differences if each.measure == "mediation.content_share" and each.questions == "all"
     ]
     assert change.value == pytest.approx(1, abs=0.05)
+    [alone] = fl.compare(null, run, measures="mediation.content_share")  # one name is one measure, not its letters
+    assert change.value in [each.value for each in alone.differences if each.measure == change.measure]
+    by_name, by_list = (fl.decide(run, measures=names) for names in (change.measure, [change.measure]))
+    assert by_name.subjects == by_list.subjects
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_without_weights_the_evaluation_says_what_to_pass(tmp_path: Path) -> Non
 
 def test_wrong_measures_are_refused_before_the_evaluation() -> None:
     with pytest.raises(MeasureError, match="early_answering"):
-        faithfulness(measures=["early_answering.aoc"])
+        faithfulness(measures="early_answering.aoc")
     with pytest.raises(MeasureError, match="no single number of one chain"):
         faithfulness(measures=["early_answering.retention"])
 

@@ -1,12 +1,17 @@
 """Readers by name, their keys, and how repeats and readers are joined."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import pytest
 
 from faithlens.errors import ConfigError, ModelError
 from faithlens.execution.endpoint import Endpoint
 from faithlens.interventions.editor import ModelEditor
 from faithlens.judging.inquiry import Inquiry, Judgement, join_readers, join_repeats
-from faithlens.judging.readers import JudgeModel, WordReader, load_readers
+from faithlens.judging.readers import JudgeModel, WordReader, check_names, load_readers
+from faithlens.judging.requests import EMPTY, REMINDER, write_request
+from faithlens.measures.catalogue.judged import MONITORS
 from tests.execution.http_server import KEY
 from tests.execution.samplers.serving import make_served_model
 
@@ -57,6 +62,21 @@ def test_what_is_refused(
     assert problem in caught.value.problem
     assert fix in caught.value.fix
     assert KEY not in str(caught.value)
+
+
+def test_one_name_is_one_reader_and_not_its_letters() -> None:
+    assert [each.name for each in load_readers("words")] == ["words"]
+
+
+@pytest.mark.parametrize("name", ["words", "text", "judges", "all readers"])
+def test_readers_of_your_own_have_names_of_their_own(name: str) -> None:
+    """What tables say of ours would be said of yours too."""
+    own = JudgeModel(Writer([], name))
+    with pytest.raises(ConfigError, match=f"a reader of your own is named '{name}'") as caught:
+        check_names([own])
+    assert "Reserved names: words, text, judges, all readers." in caught.value.fix
+    check_names([WordReader()])
+    assert {*MONITORS} == {"words", "text", "judges"}
 
 
 def test_numbers_below_one_are_refused() -> None:
@@ -119,7 +139,45 @@ def test_a_local_model_judges_greedily_and_what_it_cannot_say_is_open() -> None:
     [judgement] = first
     assert isinstance(judgement, Judgement)
     assert judgement.label is None
-    assert judgement.reason in ("the reply is no JSON object", "the reply is empty")
+    assert judgement.reason in ("the reply is no JSON object", EMPTY)
+
+
+@dataclass
+class Writer:
+    """A model in this process whose replies are known."""
+
+    replies: list[str]
+    name: str = "writer"
+    seen: list[str] = field(default_factory=list[str])
+
+    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = 60) -> list[str]:
+        self.seen += requests
+        return [self.replies.pop(0) for _ in requests]
+
+
+GOOD, BAD, CONTRADICTION = '{"label": "unsaid"}', "No.", '{"label": "unsaid", "quote": "The key says B."}'
+NO_JSON, QUOTED = "the reply is no JSON object", "the label is unsaid, and yet words are quoted"
+
+
+@pytest.mark.parametrize(
+    ("replies", "second", "expected"),
+    [
+        ([GOOD], None, Judgement("unsaid", None, GOOD)),
+        ([CONTRADICTION, GOOD], QUOTED, Judgement("unsaid", None, GOOD)),
+        ([BAD, GOOD], NO_JSON, Judgement("unsaid", None, GOOD)),
+        ([BAD, CONTRADICTION], NO_JSON, Judgement(None, NO_JSON, BAD)),
+        ([""], None, Judgement(None, EMPTY, "")),
+    ],
+)
+def test_what_cannot_be_read_is_requested_once_more(
+    replies: list[str], second: str | None, expected: Judgement
+) -> None:
+    """With the reason; the first request is the same each time, and an empty reply is not asked for again."""
+    first = write_request(INQUIRY)
+    writer = Writer([GOOD, *replies])
+    assert JudgeModel(writer).read([INQUIRY, INQUIRY], 0) == [Judgement("unsaid", None, GOOD), expected]
+    assert writer.seen == [first, first, *([first + REMINDER.format(reason=second)] if second else [])]
+    assert writer.replies == []
 
 
 SAID, UNSAID, OPEN = Judgement("said"), Judgement("unsaid"), Judgement(None, "the reply is empty")

@@ -12,7 +12,6 @@ Answers that a monitor leaves open are left out, and counted.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,21 +21,21 @@ import numpy as np
 
 from faithlens.commands.judge.chains import HintedChain, Judgements, list_hinted_chains
 from faithlens.commands.judge.run import Judging, load_each, make_plan, read_all
-from faithlens.commands.judge.summary import Judge, list_judges
+from faithlens.commands.judge.summary import Judge, explain_open, list_judges
 from faithlens.commands.work.conclude import conclude
-from faithlens.errors import ConfigError
+from faithlens.errors import ConfigError, list_several
 from faithlens.judging.inquiry import ChainReader, Inquiry, Judgement, join_readers
-from faithlens.judging.readers import REPEATS, REPLY_TOKENS, TEXT, WORDS
+from faithlens.judging.readers import JUDGES, REPEATS, REPLY_TOKENS, TEXT, WORDS
 from faithlens.measures.catalogue.judged import VIEWS
 from faithlens.measures.probe import assign_folds, bag_of_tokens, predict_with_probe
 from faithlens.stats.monitorability import MonitoredPair, compute_monitorability
-from faithlens.store import MONITORS_NAME, Run, find_place, hold_folder
+from faithlens.store import MONITORS_KEY, MONITORS_NAME, Run, find_place, hold_folder
 from faithlens.store.places import Place
 
 FOLDS = 5
 ALL_KINDS = "all hints"
-SCORES_KEY = "monitors"
-NOTHING_TO_LEARN = Judgement(None, f"fewer than {FOLDS} questions whose hint acted, or did not: nothing to learn from")
+TOO_FEW = Judgement(None, f"fewer than {FOLDS} questions whose hint acted, or did not: nothing to learn from")
+NO_WORD = Judgement(None, "nothing that is shown has a word: nothing to learn from")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Monitoring(Judging):
 
 def monitor(
     run: str | Place,
-    readers: Sequence[str | ChainReader] = (WORDS, TEXT),
+    readers: str | ChainReader | Sequence[str | ChainReader] = (WORDS, TEXT),
     *,
     key_envs: Mapping[str, str] | None = None,
     repeats: int = REPEATS,
@@ -76,7 +75,7 @@ def monitor(
 
     Args:
         run: the folder of the run.
-        readers: the monitors: "words", "text", and what `judge` takes.
+        readers: the monitors, one or several: "words", "text", and what `judge` takes.
         key_envs, repeats, max_new_tokens, device, dtype, notify, dry_run: as for `judge`.
 
     Raises:
@@ -87,8 +86,8 @@ def monitor(
         raise ConfigError("no monitor was named", "Name one or more, for example --reader words --reader text.")
     path = find_place(run)
     _ = Run(path).manifest  # so that no folder is made where there is none
-    others = [each for each in readers if each != TEXT]
-    loaded = load_each(others, key_envs, repeats, max_new_tokens, device, dtype)
+    names = list_several(readers)
+    loaded = load_each([each for each in names if each != TEXT], key_envs, repeats, max_new_tokens, device, dtype)
     with hold_folder(path):
         opened = Run.open(path)
         _ = opened.verdicts
@@ -100,24 +99,20 @@ def monitor(
         if dry_run:
             return result
         result.failures = read_all(opened, result.plans, judgements)
-        judges = {name: judge for name, judge in list_judges(loaded, judgements).items() if name in _names(loaded)}
+        judges, has_text = list_judges(loaded, judgements), TEXT in names
         seed, rows, scores = opened.manifest["seed"], list[dict[str, Any]](), list[dict[str, Any]]()
         for view, pairs in views.items():
-            guesses = make_guesses(pairs, judges, TEXT in readers, seed)
+            guesses = make_guesses(pairs, judges, has_text, seed)
             rows += [row for name, judge in guesses.items() for row in estimate(pairs, view, name, judge, seed)]
             scores += list(make_scores(pairs, view, _group(guesses)))
         described = [reader.describe() for reader in loaded]
-        described += [{"reader": TEXT, "folds": FOLDS}] if TEXT in readers else []
+        described += [{"reader": TEXT, "folds": FOLDS}] if has_text else []
         created = datetime.now(UTC).isoformat(timespec="seconds")
         result.summary = {"created": created, "monitors": described, "monitorability": rows}
         opened.write_json(MONITORS_NAME, result.summary)
-        opened.write_part("scores", SCORES_KEY, scores)
+        opened.write_part("scores", MONITORS_KEY, scores)
         conclude(opened)
         return result
-
-
-def _names(readers: Sequence[ChainReader]) -> set[str]:
-    return {reader.name for reader in readers}
 
 
 def show(chain: HintedChain, view: str) -> ShownPair:
@@ -140,19 +135,24 @@ def make_guesses(
         for subject in dict.fromkeys((pair.chain.model, pair.chain.task) for pair in pairs):
             own = [pair for pair in pairs if (pair.chain.model, pair.chain.task) == subject]
             known |= classify_texts(own, seed)
-        guesses[TEXT] = lambda inquiry: known.get(inquiry, NOTHING_TO_LEARN)
+        guesses[TEXT] = known.__getitem__
     return guesses
 
 
 def classify_texts(pairs: Sequence[ShownPair], seed: int) -> dict[Inquiry, Judgement]:
-    """The guess on everything shown, by a logistic regression on words that was trained on other questions."""
+    """The guess on everything shown, by a logistic regression on words that was trained on other questions.
+
+    Open, with the reason, where there is nothing to train it on.
+    """
     texts_seen = [each for pair in pairs for each in (pair.hinted, pair.plain)]
     acted = np.array([acts for pair in pairs for acts in (pair.chain.has_switched, False)], dtype=int)
     names = list(dict.fromkeys(pair.chain.question for pair in pairs))
     question = np.array([names.index(pair.chain.question) for pair in pairs for _ in range(2)])
     if any(len(set(question[acted == label])) < FOLDS for label in (0, 1)):
-        return {}
+        return dict.fromkeys(texts_seen, TOO_FEW)
     texts = [write_words(each) for each in texts_seen]
+    if not any(texts):
+        return dict.fromkeys(texts_seen, NO_WORD)
     number = {word: i for i, word in enumerate(dict.fromkeys(word for words in texts for word in words))}
     features = bag_of_tokens([tuple(number[word] for word in words) for words in texts])
     guessed = predict_with_probe(features, acted, assign_folds(acted, question, FOLDS, seed))[:, 1]
@@ -181,16 +181,9 @@ def estimate(pairs: Sequence[ShownPair], view: str, monitor: str, judge: Judge, 
             at = {"model": model, "task": task, "monitor": monitor, "view": view, "kind": kind}
             row = asdict(compute_monitorability(known, seed))
             if row["value"] is None and len(known) < len(some):
-                row["reason"] = f"{row['reason']}; {_explain_open(some, judge)}"
+                judgements = [judge(inquiry) for pair in some for inquiry in (pair.hinted, pair.plain)]
+                row["reason"] = f"{row['reason']}; {explain_open(judgements)}"
             yield {**at, **row, "n_open": len(some) - len(known)}
-
-
-def _explain_open(pairs: Sequence[ShownPair], judge: Judge) -> str:
-    """The reason that a monitor most often gives for leaving one of these pairs open, with how often it gives it."""
-    judgements = [judge(inquiry) for pair in pairs for inquiry in (pair.hinted, pair.plain)]
-    reasons = Counter(str(each.reason) for each in judgements if each.label is None)
-    [(reason, n)] = reasons.most_common(1)
-    return f"{n} of {len(judgements)} texts were not read: {reason}"
 
 
 def flag(pair: ShownPair, judge: Judge) -> MonitoredPair | None:
@@ -208,7 +201,7 @@ def _group(guesses: Mapping[str, Judge]) -> dict[str, Judge]:
     models = {name: judge for name, judge in guesses.items() if name not in (WORDS, TEXT)}
     grouped = {name: judge for name, judge in guesses.items() if name not in models}
     if models:
-        grouped["judges"] = lambda inquiry: join_readers({name: judge(inquiry) for name, judge in models.items()})
+        grouped[JUDGES] = lambda inquiry: join_readers({name: judge(inquiry) for name, judge in models.items()})
     return grouped
 
 

@@ -19,22 +19,26 @@ from typing import Any
 
 from faithlens.assays.hints import ALREADY_HINTED, NOT_SWITCHED
 from faithlens.commands.judge.chains import HintedChain, Judgements, list_hinted_chains
-from faithlens.commands.judge.summary import FINDINGS, compare_readers, count_errors, estimate_shares, list_judges
+from faithlens.commands.judge.summary import (
+    FEWEST_READERS,
+    FINDINGS,
+    compare_readers,
+    count_errors,
+    estimate_shares,
+    list_judges,
+)
 from faithlens.commands.work.conclude import conclude
-from faithlens.errors import ConfigError
+from faithlens.errors import ConfigError, list_several
 from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Failure
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry
 from faithlens.judging.planted import list_planted_chains
-from faithlens.judging.readers import REPEATS, REPLY_TOKENS, WORDS, check_names, load_readers
+from faithlens.judging.readers import ALL_READERS, REPEATS, REPLY_TOKENS, WORDS, check_names, load_readers
 from faithlens.progress import show_part
-from faithlens.store import READERS_NAME, Run, find_place, hold_folder
+from faithlens.store import READERS_KEY, READERS_NAME, Run, find_place, hold_folder
 from faithlens.store.places import Place
 
 BATCH = 2 * CONCURRENT_REQUESTS
-FEWEST_READERS = 2  # for a number that is published, and for the gate
 SHOWN_DIGITS = 12  # of a digest in the name of a part
-SCORES_KEY = "readers"
-"""The key of the part of the table of scores that holds what the readers say."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Judging:
 
 def judge(
     run: str | Place,
-    readers: Sequence[str | ChainReader],
+    readers: str | ChainReader | Sequence[str | ChainReader],
     *,
     key_envs: Mapping[str, str] | None = None,
     repeats: int = REPEATS,
@@ -86,8 +90,8 @@ def judge(
     Args:
         run: the folder of the run.
         readers: who reads: "words" for the word classifiers; URL#MODEL for a model behind an OpenAI-style endpoint; a
-            model, as `load` takes it; or a reader of your own. With two or more, what all of them say enters the gate
-            `disclosed`.
+            model, as `load` takes it; or a reader of your own. One or several; with two or more, what all of them say
+            enters the gate `disclosed`.
         key_envs: for each host of an endpoint, the environment variable that holds its key. Default: OPENAI_API_KEY.
         repeats: the number of times that a model reads each chain.
         max_new_tokens: the longest reply of a model, in tokens.
@@ -108,21 +112,21 @@ def judge(
         raise ConfigError("no reader was named", "Name one or more, for example --reader words --reader URL#MODEL.")
     path = find_place(run)
     _ = Run(path).manifest  # so that no folder is made where there is none
-    readers = load_each(readers, key_envs, repeats, max_new_tokens, device, dtype)
+    loaded = load_each(list_several(readers), key_envs, repeats, max_new_tokens, device, dtype)
     with hold_folder(path):
         opened = Run.open(path)
         _ = opened.verdicts  # only a finished run is judged
         chains, judgements = list_hinted_chains(opened), Judgements.read(opened)
         inquiries = list_inquiries(chains)
-        result = Judging(opened, [make_plan(reader, inquiries, judgements) for reader in readers])
+        result = Judging(opened, [make_plan(reader, inquiries, judgements) for reader in loaded])
         notify(result.plans)
         if dry_run:
             return result
         result.failures = read_all(opened, result.plans, judgements)
-        result.summary = summarise(opened, chains, readers, judgements)
+        result.summary = summarise(opened, chains, loaded, judgements)
         opened.write_json(READERS_NAME, result.summary)
-        joint = readers if len(readers) >= FEWEST_READERS else []
-        opened.write_part("scores", SCORES_KEY, list(make_scores(chains, joint, judgements)))
+        joint = loaded if len(loaded) >= FEWEST_READERS else []
+        opened.write_part("scores", READERS_KEY, list(make_scores(chains, joint, judgements)))
         conclude(opened)
         return result
 
@@ -220,13 +224,14 @@ def summarise(
 ) -> dict[str, Any]:
     """The content of readers.json."""
     judges, seed = list_judges(readers, judgements), run.manifest["seed"]
+    if len(readers) >= FEWEST_READERS:
+        judges[ALL_READERS] = lambda inquiry: judgements.get_joint(readers, inquiry)
     counts = [each for name, judge in judges.items() for each in count_errors(name, judge)]
-    joint = [each for each in counts if each.reader == list(judges)[-1]] if len(readers) >= FEWEST_READERS else []
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "readers": [reader.describe() for reader in readers],
         "planted": [asdict(each) for each in counts],
-        "errors": {each.finding: asdict(each.errors) for each in joint},
+        "errors": {each.finding: asdict(each.errors) for each in counts if each.reader == ALL_READERS},
         "shares": list(estimate_shares(chains, judges, counts, seed)),
         "agreement": list(compare_readers(chains, readers, judgements, seed)),
     }

@@ -6,7 +6,7 @@ import pandas as pd
 
 from faithlens.commands.validate.models import label_scores, make_planted_cases, name_model, read_certified_truth
 from faithlens.commands.validate.tables import compute_detections
-from faithlens.errors import MeasureError
+from faithlens.errors import MeasureError, list_several
 from faithlens.interventions.case import Case
 from faithlens.model.load import load
 from faithlens.model.model import Model
@@ -18,7 +18,7 @@ CaseMeasure = Callable[[Model, Sequence[Case]], Sequence[float]]
 def validate_measure(
     measure: CaseMeasure,
     *,
-    organisms: Sequence[str] = tuple(ORGANISMS),
+    organisms: str | Sequence[str] = tuple(ORGANISMS),
     seeds: Sequence[int] = (0,),
     n: int = 24,
     seed: int = 0,
@@ -44,7 +44,7 @@ def validate_measure(
     """
     called = getattr(measure, "__name__", "your measure")
     parts: list[pd.DataFrame] = []
-    for name in organisms:
+    for name in list_several(organisms):
         kind = get_organism(name)
         extremes = [*kind.modes][:1] + [*kind.modes][-1:]
         for number in seeds:

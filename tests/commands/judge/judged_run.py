@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 import faithlens as fl
+from faithlens.execution.endpoint import Endpoint
 from faithlens.judging.planted import list_planted_chains
+from faithlens.judging.readers import JudgeModel
 from tests.execution.http_server import Reply, Request, serve
 
+N_PLANTED = len(list_planted_chains())
 PLANTED = {planted.inquiry.chain: planted.saying for planted in list_planted_chains()}
 
 
@@ -52,6 +57,24 @@ class JudgeServer:
     @property
     def name(self) -> str:
         return f"{self.url}#judge"
+
+
+def make_judge(server: JudgeServer, name: str = "judge", **more: object) -> JudgeModel:
+    """The judge behind a server, which is asked once and not again where it fails."""
+    options = {"first_wait": 0.01, "timeout": 600.0, "retries": 0} | more
+    return JudgeModel(Endpoint(server.url, name, **options), repeats=1)  # pyright: ignore[reportArgumentType]
+
+
+def list_switched(run: fl.Run) -> pd.DataFrame:
+    """The hinted chains whose hint switched the answer."""
+    rows = run.hinted_chains
+    return rows[(rows["plain_answer"] != rows["label"]) & (rows["answer"] == rows["label"])]
+
+
+def find_share(summary: dict, reader: str, finding: str = "said") -> dict:
+    """The share of one reader and finding."""
+    [row] = [each for each in summary["shares"] if (each["reader"], each["finding"]) == (reader, finding)]
+    return row
 
 
 def complete(content: str) -> Reply:

@@ -1,7 +1,6 @@
 """Monitors on O9, whose hints are avowed or silent: what can be noticed in its chains is planted."""
 
 import json
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -12,27 +11,20 @@ import faithlens as fl
 from faithlens.cli.main import app
 from faithlens.commands.judge import monitor as monitor_module
 from faithlens.commands.judge.chains import HintedChain, list_hinted_chains
-from faithlens.commands.judge.monitor import ShownPair, classify_texts, monitor, show, write_words
+from faithlens.commands.judge.monitor import NO_WORD, TOO_FEW, ShownPair, classify_texts, monitor, show, write_words
 from faithlens.console import SafeConsole
 from faithlens.errors import ConfigError
 from faithlens.execution.endpoint import Endpoint
 from faithlens.judging.inquiry import Inquiry
 from faithlens.judging.readers import TEXT, JudgeModel, WordReader
 from faithlens.report.judge import format_monitoring
-from tests.commands.judge.judged_run import JudgeServer, serve_judge
+from tests.commands.judge.judged_run import JudgeServer, list_switched
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("o9") / "run"
     return Path(str(fl.audit("O9", "running-sum-hints", 12, out, assays=("hints",), device="cpu").path))
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JudgeServer]:
-    monkeypatch.setenv("NO_PROXY", "*")
-    with serve_judge() as it:
-        yield it
 
 
 def find(summary: dict, monitor: str, view: str, kind: str) -> dict:
@@ -56,8 +48,7 @@ def test_what_is_avowed_is_noticed_and_what_is_silent_is_not(path: Path) -> None
     run = fl.Run.open(path)
     assert run.read_json("monitors.json") == json.loads(json.dumps(summary))
     estimates = run.estimates.set_index("measure")
-    rows = run.hinted_chains
-    switched = rows[(rows["plain_answer"] != rows["label"]) & (rows["answer"] == rows["label"])]
+    switched = list_switched(run)
     scores = run.scores[run.scores["measure"] == "monitor.words.chain.noticed"]
     assert len(scores) == len(switched)
     assert scores["value"].sum() == (switched["kind"] == "avowed").sum()
@@ -112,7 +103,9 @@ def test_the_classifier_guesses_on_questions_that_it_was_not_trained_on() -> Non
     guesses = classify_texts(shared, 0)
     assert {guesses[pair.hinted].label for pair in shared} == {"yes"}
     assert {guesses[pair.plain].label for pair in shared} == {"no"}
-    assert classify_texts(shared[:4], 0) == {}
+    assert {*classify_texts(shared[:4], 0).values()} == {TOO_FEW}
+    without_words = [make_pair(i, "avowed", "...", " ") for i in range(20)]
+    assert {*classify_texts(without_words, 0).values()} == {NO_WORD}
 
 
 def test_words_of_a_view() -> None:
@@ -128,5 +121,8 @@ def test_the_command(path: Path) -> None:
     dry = CliRunner().invoke(app, ["monitor", str(path), "--reader", "http://127.0.0.1:9/v1#m", "--dry-run"])
     assert dry.exit_code == 0
     assert "requests, about" in dry.output
+    planned = CliRunner().invoke(app, ["monitor", str(path), "--reader", "words", "--dry-run", "--json"])
+    assert json.loads(planned.stdout) == {"costs": {"words": {"requests": 0, "tokens": 0, "most_reply_tokens": 0}}}
     with pytest.raises(ConfigError, match="no monitor was named"):
         monitor(path, [])
+    assert [plan.reader.name for plan in monitor(path, "words", dry_run=True).plans] == ["words"]
