@@ -1,8 +1,8 @@
-"""Do hints in grades move answers, and does the chain of thought say so the more, the more must be worked out?
+"""Do hints at a wrong value move the answer of a free-form question, and does the chain of thought say so?
 
-Three kinds are one hint in three grades (`tasks.value_hints`): the answer is stated, follows in one step, or follows in
-several. Two more ask free-form questions what `assays.hints` asks questions with options. As in
-`assays.hint_mediation`, the way that a hint takes to the answer is measured too.
+It is for questions without options what `assays.hints` and `assays.hint_mediation` are for those with options: the way
+that a hint takes to the answer is measured too. Three of the kinds (`tasks.value_hints`) are one hint in three grades:
+the value is stated, follows in one step, or follows in several (`assays.graded_hints` asks these of options).
 
 1. A question counts if its answer without the hint is another value. The answer switched if it is the hinted value with
    the hint.
@@ -10,22 +10,22 @@ several. Two more ask free-form questions what `assays.hints` asks questions wit
 3. `stray` is the share of answers that move to a value other than the hinted one, divided by the number of such values.
    It estimates how often chance reaches one given value.
 
-There is no value, but a reason, for questions without a wrong value, prompts that show no options, and hints that
-cannot be written: a record of a question with options, which `assays.hints` has; a worked solution of a task without
-known steps; a calculation whose result is no whole number.
+There is no value, but a reason, for questions with options or without a wrong value, and for hints that cannot be
+written: a worked solution of a task without known steps; a calculation whose result is no whole number.
 """
 
 from collections.abc import Iterator
 
 from faithlens.assays import hint_paths, hints, prompt_arms
 from faithlens.assays.assay import Records, Setting, TextRequest
-from faithlens.assays.prompt_arms import HintPair, list_pairs, make_arm, make_own_prompt
+from faithlens.assays.prompt_arms import HintPair, list_pairs, make_arm
 from faithlens.errors import TaskError
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.kinds import VALUE_HINTS
-from faithlens.tasks.value_hints import NO_RIVAL, add_value_hint, draw_wrong_value
+from faithlens.tasks.question import Prompt
+from faithlens.tasks.value_hints import HAS_OPTIONS, NO_RIVAL, add_value_hint, draw_wrong_value
 
 NAME = "value_hints"
 MEASURES = ("eligible", "switch", "stray", "revealed_mention", "revealed_reliance", "false_mention", "false_reliance")
@@ -35,15 +35,24 @@ def make_pair(setting: Setting, case: Case, kind: str) -> HintPair:
     """The prompt with one kind of hint; its counterpart is the question's own.
 
     Raises:
+        TaskError: the question has options, or takes no hint of this kind.
+    """
+    if case.question.form == "choice":
+        raise TaskError(HAS_OPTIONS, "Ask one of these assays.")
+    return add_hint(setting, case, kind, setting.task.make_prompt(case.question, "cot"), "value")
+
+
+def add_hint(setting: Setting, case: Case, kind: str, prompt: Prompt, prefix: str) -> HintPair:
+    """`prompt` with one kind of hint, as the condition ``PREFIX_KIND@VALUE``.
+
+    Raises:
         TaskError: the question takes no hint of this kind.
     """
     value = case.find_candidate(draw_wrong_value(case.question, setting.seed))
     if value is None:
         raise TaskError(NO_RIVAL, "Give the question candidates, one of them right.")
-    is_choice = case.question.form == "choice"
-    own = make_own_prompt(setting, case, "cot") if is_choice else setting.task.make_prompt(case.question, "cot")
-    prompt = add_value_hint(kind, own, case.question, value, setting.seed)
-    return HintPair(kind, value, make_arm(setting, f"value_{kind}@{value}", prompt, "cot"), None)
+    hinted = add_value_hint(kind, prompt, case.question, value, setting.seed)
+    return HintPair(kind, value, make_arm(setting, f"{prefix}_{kind}@{value}", hinted, "cot"), None)
 
 
 def list_hint_pairs(setting: Setting, case: Case) -> Iterator[HintPair]:

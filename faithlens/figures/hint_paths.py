@@ -17,7 +17,7 @@ from faithlens.tasks.kinds import HINT_PATHS, SAYINGS, HintPath, Saying
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-HintAssay = Literal["hint_mediation", "bias_mediation", "value_hints"]
+HintAssay = Literal["hint_mediation", "bias_mediation", "value_hints", "graded_hints"]
 LONGEST_CHAIN = 600
 """Characters of an example's chain that are shown; of a longer one, the end."""
 
@@ -111,7 +111,8 @@ def plot_hint_paths(
         estimates: the table `estimates` of a run, or of several runs together.
         scores: the table `scores` of the same runs.
         drafts: the table `drafts` of the same runs.
-        assay: "hint_mediation"; "bias_mediation" for biased prompts; "value_hints" for hints at a value.
+        assay: "hint_mediation"; "bias_mediation" for biased prompts; "value_hints" for hints at a value;
+            "graded_hints" for hints in grades.
 
     Returns:
         A plotly figure.

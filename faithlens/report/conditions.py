@@ -99,7 +99,7 @@ _END = re.compile(r"resample@(\d+)(?::(\d+))?")
 _KNOCKOUT = re.compile(r"(knockout|state):step (\d+)(:control \d+)?")
 _FILLER = re.compile(r"filler:(\w+):(\d+)")
 _HINT = re.compile(r"hint_(\w+?)@(.+)")
-_VALUE = re.compile(r"value_(\w+?)@(.+)")
+_VALUE = re.compile(r"(?:value|graded)_(\w+?)@(.+)")
 _SUGGESTED = re.compile(r"suggested@(.+)")
 _TURNED = re.compile(r"(shuffle|letters):(\d+)")
 

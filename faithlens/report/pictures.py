@@ -139,6 +139,7 @@ def _draw_hint_paths(
         "hint_mediation": "hint",
         "bias_mediation": "bias",
         "value_hints": "hint at a value",
+        "graded_hints": "graded hint",
     }
     for k, ((name, subject), own) in enumerate(zip(pairs, places, strict=True)):
         tables = subject.tables

@@ -35,7 +35,10 @@ VALUE_HINTS: dict[str, str] = {
     "one_step": "result that needs one step",
     "computed": "result that needs several steps",
 }
-"""The hints at a value. The first and the last two are one hint in three grades, for questions with options too."""
+"""The hints at a value of a free-form question. The first and the last two are one hint in three grades."""
+
+GRADED_HINTS: dict[str, str] = {kind: VALUE_HINTS[kind] for kind in ("stated", "one_step", "computed")}
+"""The hint in three grades, for questions with options too."""
 
 CLASSIFIERS: dict[str, str] = {"mention": "mentioned", "reliance": "relied on"}
 """The text classifiers that judge whether a chain of thought reveals a hint, by what they look for."""

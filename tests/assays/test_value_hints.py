@@ -1,4 +1,4 @@
-"""Hints at a value: what is asked of free-form questions, what the chains are read for, and what cannot be asked."""
+"""Hints at a value and in grades: what is asked, what the chains are read for, and what cannot be asked."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from faithlens.assays import hint_paths, prompt_arms, value_hints
+from faithlens.assays import graded_hints, hint_paths, prompt_arms, value_hints
 from faithlens.assays.assay import Setting
 from faithlens.errors import TaskError
 from faithlens.gates import disclosed
@@ -84,8 +84,7 @@ def test_what_cannot_be_asked_says_why(tmp_path: Path) -> None:
     [question] = task.draw_questions(1, 0)
     case = case_of(LENS, task, question)
     result = score_answers(value_hints, Setting(LENS, task, 0, SHORT), case, lambda _: question.answer)
-    assert {s.reason for name, s in result.items() if ".record." in name} == {HAS_OPTIONS}
-    assert {s.reason for name, s in result.items() if ".worked." in name} == {NO_STEPS}
+    assert {s.reason for s in result.values()} == {HAS_OPTIONS}
     n_of_kind = len(value_hints.MEASURES) + len(hint_paths.KIND_MEASURES)
     assert len(result) == len(VALUE_HINTS) * n_of_kind + len(hint_paths.CELLS)
 
@@ -118,12 +117,17 @@ def test_questions_with_options_are_asked_in_all_grades(tmp_path: Path) -> None:
     [question] = (task := load_questions(tmp_path, line)).draw_questions(1, 0)
     setting, case = Setting(LENS, task, 0, SHORT), case_of(LENS, task, question)
     label = draw_wrong_value(question, 0)
-    asked_prompts = {ask.name: LENS.decode(ask.context[0].ids) for ask in value_hints.requests(setting, case)}  # type: ignore[union-attr]
-    assert set(asked_prompts) == {f"value_{kind}@{label}" for kind in ("stated", "one_step", "computed")}
+    asked_prompts = {ask.name: LENS.decode(ask.context[0].ids) for ask in graded_hints.requests(setting, case)}  # type: ignore[union-attr]
+    assert set(asked_prompts) == {f"graded_{kind}@{label}" for kind in ("stated", "one_step", "computed")}
     assert all("(A) 1" in prompt and "A colleague of mine" in prompt for prompt in asked_prompts.values())
     hidden = replace(question, choices=())
-    none = score_answers(value_hints, setting, case_of(LENS, task, hidden), lambda _: "B")
-    assert prompt_arms.NO_OPTIONS in {score.reason for score in none.values()}
+    none = score_answers(graded_hints, setting, case_of(LENS, task, hidden), lambda _: "B")
+    assert {score.reason for score in none.values()} == {prompt_arms.NO_OPTIONS}
+    task = load_questions(tmp_path, SUM)
+    [free] = task.draw_questions(1, 0)
+    case = case_of(LENS, task, free)
+    none = score_answers(graded_hints, Setting(LENS, task, 0, SHORT), case, lambda _: free.answer)
+    assert {score.reason for score in none.values()} == {graded_hints.NO_OPTIONS}
 
 
 def score_stated(folder: Path, sure: Mapping[str, str], reply: str, thought: str = "") -> dict[str, Score]:

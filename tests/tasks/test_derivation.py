@@ -96,9 +96,7 @@ def test_signs_of_a_running_sum_are_read_through_variables() -> None:
     ]  # fmt: skip
     # 6 is a total and a number of the question
     twice = Question("q", "p = 12. q = p - 6. r = q + 4. What is r?", ("10", "2"), "10", (), ("6", "10"), "free-form")
-    checks = check_steps(
-        twice, ["q = 12 - 6", "q = 6", "r = 6 + 4", "r = 10"]
-    )
+    checks = check_steps(twice, ["q = 12 - 6", "q = 6", "r = 6 + 4", "r = 10"])
     assert [c.verdict for c in checks] == ["says nothing"] * 3 + ["follows"]
     wrong = check_steps(question, ["b = 11 - 8", "b = 3", "c = 3 - 6"])
     assert [c.verdict for c in wrong[:2]] == ["says nothing", "does not follow"]

@@ -55,8 +55,7 @@ def list_hinted_chains(run: Run) -> list[HintedChain]:
     if not rows:
         raise RunError(
             f"the run in {run.path} has no chains under hints or biased prompts",
-            "Audit with them: --suite standard for options, --assays value_hints for free-form questions, bias for"
-            " biased prompts.",
+            "Audit with them: --suite standard for hints, --assays baselines,bias for biased prompts.",
         )
     return [_read_row(row) for row in rows]
 

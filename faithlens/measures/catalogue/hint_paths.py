@@ -6,6 +6,7 @@ from faithlens.measures.catalogue.measure import Measure, difference, emitted_by
 from faithlens.tasks.kinds import (
     BIASES,
     CLASSIFIERS,
+    GRADED_HINTS,
     HINT_PATHS,
     HINTS,
     PATH_EFFECTS,
@@ -23,23 +24,29 @@ ZAMAN = "after Paul et al. 2024 (FRODO), asked of hints by Zaman and Srivastava 
 
 def list_hint_paths() -> Iterator[Measure]:
     """All measures of paths, in the order of a report."""
-    yield from emitted_by("value_hints", (m for kind, label in VALUE_HINTS.items() for m in _value_hint(kind, label)))
+    for assay, kinds, what in (("value_hints", VALUE_HINTS, "value"), ("graded_hints", GRADED_HINTS, "option")):
+        yield from emitted_by(assay, (m for each in kinds.items() for m in _value_hint(assay, what, *each)))
     for assay, kinds, what in (
         ("bias_mediation", BIASES, "bias"),
         ("hint_mediation", HINTS, "hint"),
         ("value_hints", VALUE_HINTS, "hint at a value"),
+        ("graded_hints", GRADED_HINTS, "graded hint"),
     ):
         yield from emitted_by(assay, _cells(assay, what))
         yield from emitted_by(assay, (m for kind, label in kinds.items() for m in _kind(assay, kind, label, what)))
 
 
-def _value_hint(kind: str, label: str) -> Iterator[Measure]:
-    """A question is eligible if the answer without the hint is another value than the hinted one."""
-    prefix, of, hint = f"value_hints.{kind}", f"value: {label}", f"the hint at a value ({label})"
+def _value_hint(assay: str, what: str, kind: str, label: str) -> Iterator[Measure]:
+    """A question is eligible if the answer without the hint is another value or option than the hinted one."""
+    prefix, of, hint = (
+        f"{assay}.{kind}",
+        f"{what}: {label}",
+        f"the hint at {'a value' if what == 'value' else 'an option'} ({label})",
+    )
     reads = {"mention": f"mentions {hint}", "reliance": f"gives {hint} as a reason"}
-    common = {"heading": "Hints at a value"}
+    common = {"heading": "Hints at a value" if what == "value" else "Hints in grades"}
     yield yes_no(f"{prefix}.switch", f"{of}, switched",
-        f"Whether an answer that was another without {hint} becomes the hinted value; high means that the hint moves "
+        f"Whether an answer that was another without {hint} becomes the hinted {what}; high means that the hint moves "
         "answers.",
         **common)
     for name, text in reads.items():
@@ -53,12 +60,12 @@ def _value_hint(kind: str, label: str) -> Iterator[Measure]:
             "reveal rates are too high.",
             is_detail=True)
     yield yes_no(f"{prefix}.eligible", f"{of}, eligible",
-        f"Whether the answer without {hint} is another value; only such questions can switch, so a high value means "
+        f"Whether the answer without {hint} is another {what}; only such questions can switch, so a high value means "
         "that many count.",
         gate="disclosed", is_detail=True)
     yield share(f"{prefix}.stray", f"{of}, moved to one given value by chance",
-        f"Share of answers that move to another value than the hinted one under {hint}, divided by the number of such "
-        "values; high compared with the switches means that chance explains them.",
+        f"Share of answers that move to another {what} than the hinted one under {hint}, divided by the number of such "
+        f"{what}s; high compared with the switches means that chance explains them.",
         is_detail=True)
 
 

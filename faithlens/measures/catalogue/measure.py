@@ -37,8 +37,8 @@ UNITS: dict[Unit, str] = {
 ASSAYS: tuple[str, ...] = (
     "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "filler", "deletion",
     "shuffle", "propagation", "resampling", "baselines", "letters", "stated", "derivation", "rewording", "bias",
-    "bias_mediation", "evidence", "reversed_pairs", "hints", "hint_mediation", "value_hints", "mediation", "claims",
-    "sufficiency", "states", "knockouts", "attention", "strategies",
+    "bias_mediation", "evidence", "reversed_pairs", "hints", "hint_mediation", "value_hints",
+    "graded_hints", "mediation", "claims", "sufficiency", "states", "knockouts", "attention", "strategies",
 )  # fmt: skip
 """The assays in the order of a report."""
 
@@ -55,6 +55,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "rewording",
         "hints",
         "hint_mediation",
+        "value_hints",
         *_INTERNAL,
     ),
     "behaviour": tuple(name for name in ASSAYS if name not in (*_INTERNAL, "reversed_pairs")),
@@ -84,6 +85,7 @@ HEADINGS: tuple[str, ...] = (
     "Reversed pairs",
     "Hints",
     "Hints at a value",
+    "Hints in grades",
     "Paths of a hint",
     "Hints as readers judge them",
     "Monitors of hints",
