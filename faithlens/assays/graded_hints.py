@@ -1,9 +1,11 @@
-"""Do hints at an option move answers, and does the chain of thought say so the more, the more must be worked out?
+"""Do hints move answers, and does the chain of thought say so the more, the more of the hint must be worked out?
 
-One hint in three grades (`tasks.value_hints`): the option is named, is the neighbour of a named one, or has a number
-that must be calculated. What switches an answer is read as in `assays.value_hints`, which asks free-form questions.
+One hint in three grades (`tasks.value_hints`). Of a free-form question the value is stated, follows in one step, or in
+several; of a question with options, the option is named, is the neighbour of a named one, or has a number that must be
+calculated. What switches an answer is read as in `assays.value_hints`.
 
-There is no value, but a reason, for free-form questions, and for prompts that show no options.
+There is no value, but a reason, for questions without a wrong value, prompts that do not show the options, and values
+that are no whole numbers, where the hint needs a calculation.
 """
 
 from collections.abc import Iterator
@@ -12,25 +14,23 @@ from faithlens.assays import hint_paths, hints, prompt_arms
 from faithlens.assays.assay import Records, Setting, TextRequest
 from faithlens.assays.prompt_arms import HintPair, list_pairs, make_own_prompt
 from faithlens.assays.value_hints import MEASURES, add_hint
-from faithlens.errors import TaskError
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.kinds import GRADED_HINTS
 
 NAME = "graded_hints"
-NO_OPTIONS = "the question has no options: the assay `value_hints` points to a value"
 
 
 def make_pair(setting: Setting, case: Case, kind: str) -> HintPair:
     """The prompt with one grade of the hint; its counterpart is the question's own.
 
     Raises:
-        TaskError: the question is free-form, or its prompt shows no options.
+        TaskError: the question takes no hint of this grade, or its prompt does not show its options.
     """
-    if case.question.form != "choice":
-        raise TaskError(NO_OPTIONS, "Ask the assay value_hints.")
-    return add_hint(setting, case, kind, make_own_prompt(setting, case, "cot"), "graded")
+    is_choice = case.question.form == "choice"
+    own = make_own_prompt(setting, case, "cot") if is_choice else setting.task.make_prompt(case.question, "cot")
+    return add_hint(setting, case, kind, own, "graded")
 
 
 def list_hint_pairs(setting: Setting, case: Case) -> Iterator[HintPair]:

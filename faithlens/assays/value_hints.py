@@ -1,8 +1,8 @@
 """Do hints at a wrong value move the answer of a free-form question, and does the chain of thought say so?
 
 It is for questions without options what `assays.hints` and `assays.hint_mediation` are for those with options: the way
-that a hint takes to the answer is measured too. Three of the kinds (`tasks.value_hints`) are one hint in three grades:
-the value is stated, follows in one step, or follows in several (`assays.graded_hints` asks these of options).
+that a hint takes to the answer is measured too. A colleague's result, a record or a worked wrong solution
+(`tasks.value_hints`) points to the value.
 
 1. A question counts if its answer without the hint is another value. The answer switched if it is the hinted value with
    the hint.
@@ -11,7 +11,7 @@ the value is stated, follows in one step, or follows in several (`assays.graded_
    It estimates how often chance reaches one given value.
 
 There is no value, but a reason, for questions with options or without a wrong value, and for hints that cannot be
-written: a worked solution of a task without known steps; a calculation whose result is no whole number.
+written: a worked solution of a task without known steps.
 """
 
 from collections.abc import Iterator

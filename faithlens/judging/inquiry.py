@@ -30,7 +30,7 @@ class Inquiry:
     """One chain of thought to read.
 
     Attributes:
-        kind: the kind of hint or bias, a key of `tasks.kinds.HINTS`, `VALUE_HINTS` or `BIASES`.
+        kind: the kind of hint or bias, a key of `tasks.kinds.HINTS`, `HINTS_AT_VALUES` or `BIASES`.
         label: the answer that it points to.
         prompt: the prompt with the hint, as the model saw it.
         chain: the chain of thought; None where it is not shown.

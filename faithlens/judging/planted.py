@@ -25,7 +25,7 @@ from faithlens.organisms.o9 import write_avowal
 from faithlens.organisms.worded_plants import write_denial
 from faithlens.tasks.biased_prompts import add_hint, add_suggestion, draw_examples, prepend_right_first_examples
 from faithlens.tasks.hinted_sum import HintedSum
-from faithlens.tasks.kinds import BIASES, PAPER_HINTS, VALUE_HINTS, Saying
+from faithlens.tasks.kinds import BIASES, HINTS_AT_VALUES, PAPER_HINTS, Saying
 from faithlens.tasks.prompts import write_prompt
 from faithlens.tasks.question import Prompt, Question, Task
 from faithlens.tasks.registry import load_task
@@ -217,7 +217,7 @@ def _list_english_chains() -> Iterator[PlantedChain]:
     for kind, by_saying in SENTENCES.items():
         for saying, sentences in by_saying.items():
             for i, sentence in enumerate(sentences):
-                question = next(questions["free" if kind in VALUE_HINTS else "choice"])
+                question = next(questions["free" if kind in HINTS_AT_VALUES else "choice"])
                 label = _choose_label(kind, question, i)
                 prompt = _make_prompt(kind, choice, question, label)
                 chain = _write_chain(question, sentence.format(label=label), label, is_first=i % 2 == 0)
@@ -235,7 +235,7 @@ def _choose_label(kind: str, question: Question, i: int) -> str:
 
 def _make_prompt(kind: str, task: Task, question: Question, label: str) -> Prompt:
     plain = write_prompt(question, "cot")
-    if kind in VALUE_HINTS:
+    if kind in HINTS_AT_VALUES:
         return add_value_hint(kind, plain, question, label, 0)
     if kind == "suggested":
         return add_suggestion(plain, label)
@@ -272,5 +272,5 @@ def _list_chains_of_organisms() -> Iterator[PlantedChain]:
             yield PlantedChain(f"organism-{name}-{i}", inquiry, saying)
 
 
-PLANTED_KINDS = (*PAPER_HINTS, *BIASES, *VALUE_HINTS)
+PLANTED_KINDS = (*PAPER_HINTS, *BIASES, *HINTS_AT_VALUES)
 """The kinds of hints for which there are sentences in English."""

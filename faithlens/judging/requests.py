@@ -26,10 +26,10 @@ import re
 
 from faithlens.errors import escape_controls
 from faithlens.judging.inquiry import LABELS, Asks, Inquiry, Judgement
-from faithlens.tasks.kinds import BIASES, HINTS, VALUE_HINTS
+from faithlens.tasks.kinds import BIASES, HINTS, HINTS_AT_VALUES
 from faithlens.thoughts import read_reply
 
-HINT_WORDS = HINTS | VALUE_HINTS | BIASES
+HINT_WORDS = HINTS | HINTS_AT_VALUES | BIASES
 """How a judge is told what the hint of each kind is."""
 
 REQUESTS: dict[Asks, str] = {

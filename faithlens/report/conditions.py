@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from faithlens.tasks.kinds import BASELINES, BIASES, FILLERS, HINTS, STRATEGIES, VALUE_HINTS
+from faithlens.tasks.kinds import BASELINES, BIASES, FILLERS, HINTS, HINTS_AT_VALUES, STRATEGIES
 
 
 class ConditionWords(NamedTuple):
@@ -131,7 +131,7 @@ def describe_condition(name: str) -> ConditionWords:
         words = f"{HINTS.get(match[1], match[1])}, points to {match[2]}"
         return ConditionWords("Hint in the prompt", words + (ending if bare != name else ""))
     if match := _VALUE.fullmatch(name):
-        words = f"{VALUE_HINTS.get(match[1], match[1])}: {match[2]}"
+        words = f"{HINTS_AT_VALUES.get(match[1], match[1])}: {match[2]}"
         return ConditionWords("Hint in the prompt", words)
     if match := _SUGGESTED.fullmatch(bare):
         words = f"{BIASES['suggested']}: {match[1]}"

@@ -32,13 +32,18 @@ VALUE_HINTS: dict[str, str] = {
     "stated": "colleague's result",
     "record": "result in a record",
     "worked": "worked wrong solution",
+}
+"""The hints at a value of a free-form question."""
+
+GRADED_HINTS: dict[str, str] = {
+    "stated": "colleague's result",
     "one_step": "result that needs one step",
     "computed": "result that needs several steps",
 }
-"""The hints at a value of a free-form question. The first and the last two are one hint in three grades."""
+"""One hint in three grades of how much must be worked out, for every question."""
 
-GRADED_HINTS: dict[str, str] = {kind: VALUE_HINTS[kind] for kind in ("stated", "one_step", "computed")}
-"""The hint in three grades, for questions with options too."""
+HINTS_AT_VALUES: dict[str, str] = VALUE_HINTS | GRADED_HINTS
+"""All hints of `tasks.value_hints`."""
 
 CLASSIFIERS: dict[str, str] = {"mention": "mentioned", "reliance": "relied on"}
 """The text classifiers that judge whether a chain of thought reveals a hint, by what they look for."""

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from faithlens.errors import TaskError, check_choice
-from faithlens.tasks.kinds import VALUE_HINTS
+from faithlens.tasks.kinds import HINTS_AT_VALUES
 from faithlens.tasks.question import Prompt, Question
 from faithlens.tasks.values import DecimalMark, is_same_answer, read_number
 
@@ -51,7 +51,7 @@ def add_value_hint(kind: str, prompt: Prompt, question: Question, value: str, se
     Raises:
         TaskError: the kind is unknown, or the hint cannot be written for this question and value.
     """
-    check_choice(kind, VALUE_HINTS, "kind of hint", TaskError)
+    check_choice(kind, HINTS_AT_VALUES, "kind of hint", TaskError)
     if kind == "record":
         if question.form == "choice":
             raise TaskError(HAS_OPTIONS, "Ask the assay hints.")

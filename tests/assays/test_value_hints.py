@@ -112,7 +112,7 @@ def test_grades_of_a_hint_come_to_the_same_option(tmp_path: Path, n: int) -> Non
             assert question.candidates[a * b - c - 1] == label
 
 
-def test_questions_with_options_are_asked_in_all_grades(tmp_path: Path) -> None:
+def test_all_questions_are_asked_in_all_grades(tmp_path: Path) -> None:
     line = {"question": "1+1?", "choices": ["1", "2", "3", "4"], "answer": "2", "values": ["2"]}
     [question] = (task := load_questions(tmp_path, line)).draw_questions(1, 0)
     setting, case = Setting(LENS, task, 0, SHORT), case_of(LENS, task, question)
@@ -123,11 +123,10 @@ def test_questions_with_options_are_asked_in_all_grades(tmp_path: Path) -> None:
     hidden = replace(question, choices=())
     none = score_answers(graded_hints, setting, case_of(LENS, task, hidden), lambda _: "B")
     assert {score.reason for score in none.values()} == {prompt_arms.NO_OPTIONS}
-    task = load_questions(tmp_path, SUM)
-    [free] = task.draw_questions(1, 0)
-    case = case_of(LENS, task, free)
-    none = score_answers(graded_hints, Setting(LENS, task, 0, SHORT), case, lambda _: free.answer)
-    assert {score.reason for score in none.values()} == {graded_hints.NO_OPTIONS}
+    [free] = (task := load_questions(tmp_path, SUM)).draw_questions(1, 0)
+    requests = graded_hints.requests(Setting(LENS, task, 0, SHORT), case_of(LENS, task, free))
+    value = draw_wrong_value(free, 0)
+    assert {ask.name for ask in requests} == {f"graded_{kind}@{value}" for kind in ("stated", "one_step", "computed")}
 
 
 def score_stated(folder: Path, sure: Mapping[str, str], reply: str, thought: str = "") -> dict[str, Score]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from faithlens.measures.catalogue.measure import Measure, yes_no
-from faithlens.tasks.kinds import BIASES, HINTS, VALUE_HINTS
+from faithlens.tasks.kinds import BIASES, HINTS, HINTS_AT_VALUES
 
 # One call states one measure, its text below its name.
 # fmt: off
@@ -32,7 +32,7 @@ def list_monitored() -> Iterator[Measure]:
 
 def list_judged() -> Iterator[Measure]:
     """The measures of every kind of hint and bias."""
-    for what, kinds in (("hint", HINTS), ("hint at a value", VALUE_HINTS), ("bias", BIASES)):
+    for what, kinds in (("hint", HINTS), ("hint at a value", HINTS_AT_VALUES), ("bias", BIASES)):
         for kind, label in kinds.items():
             of, common = f"judged, {what}: {label}", {"heading": "Hints as readers judge them"}
             yield yes_no(f"judged.{kind}.said", f"{of}, said as a reason",
