@@ -130,7 +130,8 @@ class GgufFile:
             ("feed_forward_length", n := int(self.read_value("{arch}.feed_forward_length")), n in sides, "such a side"),
             ("attention.head_count", self.heads, 1 <= self.heads <= width and width % self.heads == 0, "a divisor of"
              f" the width {width}"),
-            ("attention.head_count_kv", self.kv_heads, 1 <= self.kv_heads <= self.heads, f"1 to {self.heads}"),
+            ("attention.head_count_kv", self.kv_heads, self.kv_heads > 0 == self.heads % self.kv_heads, "a divisor of"
+             f" the {self.heads} heads"),
         ):  # fmt: skip
             if not is_possible:
                 raise self.make_error(f"says {key} = {value}; its tensors allow {expected}")
@@ -161,7 +162,11 @@ class GgufFile:
             raise self.make_error(f"has tensors of type {tensor.tensor_type.name}, which cannot be unpacked") from error
         numbers = numbers.reshape(tensor.shape.tolist()[::-1])
         if self.architecture == "llama" and (part := re.search(r"attn_([qk])\.", tensor.name)):
-            numbers = unpermute(numbers, self.heads if part[1] == "q" else self.kv_heads)
+            heads = self.heads if part[1] == "q" else self.kv_heads
+            if numbers.shape[0] % (2 * heads):
+                rows = f"the tensor {tensor.name!r} of {numbers.shape[0]} rows"
+                raise self.make_error(f"has {rows}, which {heads} heads cannot share in pairs")
+            numbers = unpermute(numbers, heads)
         whole = torch.from_numpy(np.array(numbers, dtype=np.float32, order="C"))
         return whole.to(_SIXTEEN_BITS.get(tensor.tensor_type, torch.float32))
 

@@ -163,6 +163,8 @@ def cut(content: bytearray, keep: int) -> None:
 GGUFS: dict[str, Case] = {
     "2,147,483,647 layers": use_gguf(set_number("block_count", 2**31 - 1)),
     "no attention heads": use_gguf(set_number("attention.head_count", 0)),
+    "more attention heads than pairs of rows": use_gguf(set_number("attention.head_count", 64)),
+    "three key-value heads for four": use_gguf(set_number("attention.head_count_kv", 3)),
     "another magic number": use_gguf(lambda content: content.__setitem__(0, 0)),
     "cut in its header": use_gguf(lambda content: cut(content, 500)),
     "cut in its weights": use_gguf(lambda content: cut(content, len(content) - 5000)),

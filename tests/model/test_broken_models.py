@@ -140,6 +140,7 @@ def test_a_long_config_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch
         ("attention.head_count", 0),
         ("attention.head_count", 2**31 - 1),
         ("attention.head_count_kv", 0),
+        ("attention.head_count_kv", 3),
     ],
 )
 def test_sizes_of_a_gguf_file_are_checked_first(
@@ -155,6 +156,20 @@ def test_sizes_of_a_gguf_file_are_checked_first(
     with pytest.raises(ModelError, match=rf"says {key} = {value}; its tensors allow"):
         load(str(path))
     assert time.monotonic() - start < 5
+
+
+def test_heads_of_a_gguf_file_that_cannot_share_its_rows_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each head rotates pairs of rows; 64 heads would have one row each."""
+    monkeypatch.setenv("FAITHLENS_CACHE", str(tmp_path / "cache"))
+    path = write(tmp_path / "a.gguf", random_model("llama"), "llama")
+    file, name = bytearray(path.read_bytes()), b"llama.attention.head_count"
+    at = file.find(struct.pack("<Q", len(name)) + name) + 8 + len(name) + 4
+    file[at : at + 4] = struct.pack("<I", 64)
+    path.write_bytes(file)
+    with pytest.raises(ModelError, match=r"'blk.0.attn_q.weight' of 64 rows, which 64 heads cannot share in pairs"):
+        load(str(path))
 
 
 # --- weights ---
