@@ -32,6 +32,8 @@ from faithlens.tasks.segmentation import split_steps
 Chain = Case | FailedChain
 """What one sampled chain of thought became."""
 
+CHAIN_DRAFTS = ("chain", "counterfactual")
+"""The names of the drafts of a question's own chain of thought, and of the one for its counterfactual question."""
 MIN_COVERAGE = 0.5  # the options must hold this much of the model's probability under a stem
 N_TRIED_CHAINS = 6  # the stems are tried on so many finished chains of thought
 
@@ -185,7 +187,8 @@ def make_chain(
     A counterfactual chain that cannot be used is left out. `counterfactual_question` is the one that it answers;
     `segment` cuts the chain into steps.
     """
-    drafts = {"chain": own} | ({"counterfactual": counterfactual} if counterfactual else {})
+    drawn = zip(CHAIN_DRAFTS, (own, counterfactual), strict=True)
+    drafts = {name: continuation for name, continuation in drawn if continuation is not None}
     try:
         trace = make_cot_trace(model, own, segment)
     except TraceError as error:

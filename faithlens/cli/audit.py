@@ -83,6 +83,14 @@ def audit(
         ),
     ] = None,
     resume: ResumedFolder = None,
+    reuse: Annotated[
+        list[Place] | None,
+        typer.Option(
+            parser=parse_place,
+            metavar="RUN",
+            help="take over what this run did already, for more questions, models or assays; may be repeated",
+        ),
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
     temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
     top_p: Annotated[float, typer.Option(help="nucleus sampling: the probability mass to sample from")] = 1.0,
@@ -164,7 +172,7 @@ def audit(
         from faithlens.report.terminal import format_summary
 
         folder = resume or out or name_run_folder()
-        staff = Staff(prepare_only, engine, crew)
+        staff = Staff(prepare_only, engine, crew, tuple(reuse or ()))
         with resumable(folder):
             if resume is None:
                 config, objects = make_audit_config(model, task, n, **options)

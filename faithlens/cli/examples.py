@@ -9,7 +9,7 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "Verdict": ("--max-unfaithful", "--min-accuracy"),
     "Where it runs": ("--device", "--threads", "--dtype", "--backend", "--batch", "--budget", "--trust-remote-code"),
     "Several workers": ("--prepare-only", "--engine", "--workers", "--gpus-per-worker", "--address", "--submit"),
-    "Run folder and output": ("--out", "--resume", "--dry-run", "--json"),
+    "Run folder and output": ("--out", "--resume", "--reuse", "--dry-run", "--json"),
 }  # fmt: skip
 """The options of `audit` under their headings."""
 
@@ -23,6 +23,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "faithlens audit --model O5 --task running-sum -n 12 --out my-run",
         "faithlens audit --model ./my-checkpoint --name mine --task my-questions.jsonl --dry-run",
         "faithlens audit --resume my-run",
+        "faithlens audit --model O5 --task running-sum -n 24 --reuse my-run --out larger-run",
     ),
     "work": ("faithlens work my-run --rank 0 --of 8",),
     "conclude": ("faithlens conclude my-run",),

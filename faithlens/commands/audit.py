@@ -27,10 +27,12 @@ from faithlens.commands.prepare import (
     make_model_loader,
     prepare_subject,
 )
+from faithlens.commands.score import read_recorded
 from faithlens.commands.work.conclude import conclude
 from faithlens.commands.work.folder import hold_run, use_threads
+from faithlens.commands.work.reuse import find_reusable, take_over
 from faithlens.commands.work.run import prepare_run
-from faithlens.commands.work.units import list_audit_units
+from faithlens.commands.work.units import list_audit_units, name_unit
 from faithlens.commands.work.worker import Worker, keep_start
 from faithlens.config import COUNTS_OF_STEPS, AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, check_choice
@@ -63,6 +65,7 @@ def audit(
     prepare_only: bool = False,
     engine: str | None = None,
     crew: Mapping[str, Any] | None = None,
+    reuse: Sequence[str | Place] = (),
     **options: Any,
 ) -> Run:
     """Sample chains of thought, edit them, read answers and internals, and judge whether the chains may be relied on.
@@ -82,6 +85,8 @@ def audit(
             process by default.
         crew: the workers of the engine: ``workers``, ``gpus`` for each, ``address`` of a Ray cluster, ``options`` of
             submitit.
+        reuse: folders of other runs, whose finished units and chains of thought are taken over where everything that
+            they depend on is the same.
         options: the options of ``faithlens audit``: ``suite``, ``assays`` (names, places as ``package.module:Class``,
             or assay objects), ``traces``, ``skip_bad``, ``samples``, ``editor``, ``regenerations``, ``points``,
             ``ends``, ``batch``, ``seed``, ``max_new_tokens``, ``temperature``, ``top_p``, ``device``, ``dtype``,
@@ -98,7 +103,7 @@ def audit(
     """
     config, objects = make_audit_config(model, task, n, **options)
     folder = find_place(out) if out else name_run_folder()
-    staff = Staff(prepare_only, engine, crew or {})
+    staff = Staff(prepare_only, engine, crew or {}, tuple(map(find_place, reuse)))
     return run_staffed_audit(config, folder, objects, staff, resume=resume, notify=notify)
 
 
@@ -170,11 +175,15 @@ def name_models(sources: Sequence[str], names: str | Sequence[str] | None) -> li
 
 @dataclass(frozen=True)
 class Staff:
-    """Who does the units of an audit: this process, the workers of an engine, or with `prepare_only` nobody yet."""
+    """Who does the units of an audit: this process, the workers of an engine, or with `prepare_only` nobody yet.
+
+    The finished units of the runs in `reuse` are taken over.
+    """
 
     prepare_only: bool = False
     engine: str | None = None
     crew: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    reuse: Sequence[Place] = ()
 
 
 THIS_PROCESS = Staff()
@@ -196,9 +205,9 @@ def run_staffed_audit(
     """
     crew = make_crew(staff.crew)
     if staff.engine is None and not staff.prepare_only:
-        return run_audit(config, out, objects, resume=resume, notify=notify)
+        return run_audit(config, out, objects, resume=resume, notify=notify, reuse=staff.reuse)
     engine = None if staff.prepare_only else make_engine(str(staff.engine))
-    with prepare_run(config, out, objects, resume=resume) as run:
+    with prepare_run(config, out, objects, resume=resume, notify=notify, reuse=staff.reuse) as run:
         if engine is None:
             return run
         engine.work(run, crew)
@@ -212,10 +221,12 @@ def run_audit(
     *,
     resume: bool = False,
     notify: Callable[[str], None] = lambda words: None,
+    reuse: Sequence[Place] = (),
 ) -> Run:
     """Run the assays on every subject and write the run folder, verdict and report: an audit with one worker.
 
-    `notify` is called with an estimate of the cost of each subject, before the folder is made.
+    `notify` is called with an estimate of the cost of each subject, before the folder is made, or with what is taken
+    over from the runs in `reuse`.
 
     Raises:
         FaithlensError: a model, task or folder cannot be used; then nothing was written.
@@ -226,10 +237,22 @@ def run_audit(
     with ExitStack() as held:
         run = held.enter_context(hold_run(out, manifest, units, objects)) if Run.is_used(out) else None
         held.enter_context(use_threads(run.manifest["threads"] if run else config.threads))
+        if reuse:
+            sources = find_reusable(reuse, manifest, units)
+            run = run or held.enter_context(hold_run(out, manifest, units, objects))
+            take_over(run, sources, notify)
         facts = run.get_facts("subjects") if run else {}
         open_model = make_model_loader(config, objects)
         prepared = {
-            s.key: prepare_subject(config, s, open_model, objects, find_stem(facts.get(s.key))) for s in config.subjects
+            s.key: prepare_subject(
+                config,
+                s,
+                open_model,
+                objects,
+                find_stem(facts.get(s.key)),
+                read_recorded(run, name_unit(s, 0)) if run else (),
+            )
+            for s in config.subjects
         }
         seconds = 0.0 if not facts else None
         for key, ready in prepared.items():

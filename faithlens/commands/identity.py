@@ -2,7 +2,7 @@
 
 1. Before a model is loaded, `describe_inputs` gives the digest of everything that the audit reads: the weights of each
    model and of an editor, the questions of each task in the words in which they are asked, chains of thought that were
-   written elsewhere, and the source code of assays that are not part of faithlens.
+   written elsewhere, and the source code of assays and tasks that are not part of faithlens.
 2. `make_audit_manifest` adds the options, the versions and the device. An audit that is continued must have the same.
 """
 
@@ -83,6 +83,8 @@ def describe_inputs(
             )
         task, questions = draw_questions(config, subject, objects)
         digests[f"questions of {subject.task} for {subject.model}"] = hash_questions(task, questions)
+        if not type(task).__module__.startswith("faithlens."):
+            digests[f"code of the task {subject.task}"] = hash_source(task)
         if isinstance(task, TranscriptTask):
             digests[f"chains of thought in {subject.task}"] = hash_json([*map(_list_parts, task.transcripts)])
     if config.editor not in EDITORS and not config.editor.startswith(("http://", "https://")):
@@ -120,12 +122,12 @@ def _list_parts(transcript: Transcript) -> list[object]:
     return [t.question.id, t.cot, t.sample, t.finish, t.reply, *([more] if any(more) else [])]
 
 
-def hash_source(assay: Assay) -> str:
-    """The digest of the file that defines an assay; of the name of its class where there is no such file."""
+def hash_source(thing: Assay | Task) -> str:
+    """The digest of the file that defines an assay or a task; of the name of its class where there is no such file."""
     try:
-        return hashlib.sha256(Path(inspect.getfile(_find_class(assay))).read_bytes()).hexdigest()
+        return hashlib.sha256(Path(inspect.getfile(_find_class(thing))).read_bytes()).hexdigest()
     except (OSError, TypeError):
-        return hash_json(_name_class(assay))
+        return hash_json(_name_class(thing))
 
 
 def hash_json(value: Any) -> str:

@@ -23,7 +23,9 @@ from faithlens.commands.gate_costs import GateCost, estimate_gates
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ModelError
+from faithlens.execution.sample import Continuation
 from faithlens.execution.samplers.choice import make_sampler
+from faithlens.execution.samplers.recorded import RecordedSampler
 from faithlens.execution.work import Work
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
@@ -87,8 +89,12 @@ def prepare_subject(
     open_model: ModelLoader,
     objects: GivenObjects = NO_OBJECTS,
     stem: ChosenStem | None = None,
+    recorded: Sequence[Continuation] = (),
 ) -> PreparedSubject:
-    """Load a subject; unless its stem is given, sample its first batch and find the stem under which it answers."""
+    """Load a subject; unless its stem is given, sample its first batch and find the stem under which it answers.
+
+    `recorded` are chains of thought of the first batch that need not be drawn again.
+    """
     assays = battery.select_assays([objects.assays.get(name, name) for name in list_assay_names(config)])
     task, questions = draw_questions(config, subject, objects)
     with open_display() as display:
@@ -118,7 +124,7 @@ def prepare_subject(
         return PreparedSubject(subject, setting, assays, batches, imported, stem, [], 0.0)
     with show_progress({subject.key: len(questions)}) as lines:
         start = perf_counter()
-        first = collect_chains(config, setting, imported, assays, batches[0], lines[subject.key])
+        first = collect_chains(config, setting, imported, assays, batches[0], lines[subject.key], recorded)
         seconds = perf_counter() - start
         chosen = choose_stem(model, task, first, backend=config.backend)
     return PreparedSubject(subject, setting, assays, batches, imported, chosen, first, seconds)
@@ -168,8 +174,9 @@ def collect_chains(
     assays: Mapping[str, Assay],
     questions: Sequence[Question],
     line: ProgressLine,
+    recorded: Sequence[Continuation] = (),
 ) -> list[Chain]:
-    """The chains of thought of some questions: those given, or newly sampled ones."""
+    """The chains of thought of some questions: those given, those recorded of the same questions, or sampled ones."""
     if imported_chains is not None:
         return [chain for question in questions for chain in imported_chains[question.id]]
     line.set_activity("sampling chains")
@@ -182,7 +189,7 @@ def collect_chains(
         line.add_tokens,
         samples=config.samples,
         with_counterfactuals=battery.needs_counterfactuals(assays.values()),
-        sampler=setting.sampler,
+        sampler=RecordedSampler(recorded) if recorded else setting.sampler,
     )
 
 

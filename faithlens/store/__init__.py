@@ -5,6 +5,7 @@
     DIR/parts/<table>/<key>.parquet   one finished unit each, written whole or not at all
     DIR/units/<key>.json, ...         units that were finished since the manifest was written, .lease: who works on
                                       which, .failed: why one could not be done
+    DIR/chains/<key>.parquet          chains of thought that a unit takes over from another run, until all are finished
     DIR/<table>.parquet               the parts of a finished run in one sorted table
     DIR/verdict.json, report.html     written from the tables
     DIR/readers.json                  who judged the chains (`faithlens judge`), in which words, with which errors
@@ -26,7 +27,13 @@ from faithlens.store.faults import (
 from faithlens.store.files import write_atomically
 from faithlens.store.lease import EXPIRY_SECONDS, Leases, name_unit_file
 from faithlens.store.lock import hold_folder
-from faithlens.store.manifest import MANIFEST_NAME, list_differences, make_manifest, read_commit
+from faithlens.store.manifest import (
+    MANIFEST_NAME,
+    list_differences,
+    list_identity_differences,
+    make_manifest,
+    read_commit,
+)
 from faithlens.store.places import find_place
 from faithlens.store.run import Run, RunVerdict
 from faithlens.store.tables import GIVEN, GIVEN_STEPS, INT, SCHEMAS, TEXT, add_given_columns, make_gate_table
@@ -54,6 +61,7 @@ __all__ = [
     "find_place",
     "hold_folder",
     "list_differences",
+    "list_identity_differences",
     "list_recorded",
     "make_gate_table",
     "make_manifest",

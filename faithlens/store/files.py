@@ -82,7 +82,7 @@ def _write_file(path: Place) -> Iterator[Place]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _flush_to_disk(temporary)
+        flush_file(temporary)
         os.replace(temporary, path)
         flush_folder(path.parent)
     except OSError as error:
@@ -105,7 +105,7 @@ def write_once(path: Place, text: str) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
-        _flush_to_disk(temporary)
+        flush_file(temporary)
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -113,7 +113,7 @@ def write_once(path: Place, text: str) -> bool:
         except OSError:  # a file system without hard links
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
-            _flush_to_disk(path)
+            flush_file(path)
         flush_folder(path.parent)
     except FileExistsError:
         return False
@@ -177,8 +177,9 @@ def remove_temporary_files(folder: Place) -> None:
     """Remove what writers that were killed left in a run folder. Nobody else may be writing into it."""
     if is_address(folder):
         return
-    for path in [*folder.glob(".*.tmp"), *folder.glob("parts/*/.*.tmp"), *folder.glob("units/.*.tmp")]:
-        path.unlink(missing_ok=True)
+    for pattern in (".*.tmp", "parts/*/.*.tmp", "units/.*.tmp", "chains/.*.tmp"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def read_digest(entry: Any) -> FileDigest | None:
@@ -209,7 +210,8 @@ def _name_temporary(path: Place) -> Place:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
-def _flush_to_disk(path: Place) -> None:
+def flush_file(path: Place) -> None:
+    """Make the content of a file survive a power cut. Raises OSError where the disk refuses."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -28,11 +28,13 @@ from faithlens.store.manifest import (
     read_manifest,
     write_manifest,
 )
-from faithlens.store.places import Place, exists, is_address, read_content, remove_file
+from faithlens.store.places import Place, exists, is_address, list_files, read_content, remove_file
 from faithlens.store.tables import name_part
 from faithlens.store.units import UNITS_NAME, UnitList, UnitRecord, list_recorded, merge_entries, read_records
 
 SET_ASIDE_NAME = "set-aside"
+CHAINS_FOLDER = "chains"
+"""Where chains of thought lie that units take over from another run, until the run is concluded."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -181,7 +183,10 @@ class RunFolder:
         return failures
 
     def clean_units(self) -> None:
-        """Remove what workers that were killed left, once all units are finished: leases, and temporary files."""
+        """Remove what units needed, once all are finished: chains that were taken over, and what workers that were
+        killed left: leases, and temporary files.
+        """
+        self._remove_chains()
         names = list_unit_files(self.path, "lease")
         if not list_living(self.path):
             remove_temporary_files(self.path)
@@ -203,9 +208,24 @@ class RunFolder:
         self._remove_units_folder()
 
     def _remove_units_folder(self) -> None:
+        self._remove_folder(UNITS_FOLDER)  # it may hold leases
+
+    def _remove_chains(self) -> None:
+        """Remove the chains that were taken over; first from the manifest, so that none is missed there."""
+        start, manifest = f"{CHAINS_FOLDER}/", self.manifest
+        others = {name: entry for name, entry in manifest["files"].items() if not name.startswith(start)}
+        if len(others) < len(manifest["files"]):
+            write_manifest(self.path, {**manifest, "files": others})
+        for name in list_files(self.path, CHAINS_FOLDER):
+            if name.startswith(start):
+                remove_file(self.path / name)
+        self._remove_folder(CHAINS_FOLDER)
+
+    def _remove_folder(self, name: str) -> None:
+        """Remove a folder of this run if it is there and empty."""
         if not is_address(self.path):
-            with suppress(OSError):  # it holds leases
-                (self.path / UNITS_FOLDER).rmdir()
+            with suppress(OSError):
+                (self.path / name).rmdir()
 
     def _read_records(self) -> list[UnitRecord]:
         records, faults = self._sort_records()
@@ -235,7 +255,7 @@ class RunFolder:
         faults += list_faults(self.path, old["files"], with_parts=True, unfinished=unfinished)
         removed = {fault.name for fault in faults}
         if any(is_part(name) for name in removed):  # until the batch is done again, the run is not finished
-            removed |= {name for name in old["files"] if not (is_part(name) or is_judged(name) or name == UNITS_NAME)}
+            removed |= {name for name in old["files"] if not (is_part(name) or is_judged(name) or _is_for_units(name))}
         again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
         remaining = {name: entry for name, entry in old["files"].items() if name not in removed}
         write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": remaining})
@@ -265,3 +285,8 @@ class RunFolder:
         """Move a file into a folder of its own, if it is there."""
         if lies_in(self.path / name, self.path):
             move_file(self.path / name, self.path / SET_ASIDE_NAME / name)
+
+
+def _is_for_units(name: str) -> bool:
+    """Whether a file of a run is what its units are made from: their list, or chains that they take over."""
+    return name == UNITS_NAME or name.startswith(f"{CHAINS_FOLDER}/")

@@ -1,8 +1,9 @@
 """`Run`: the tables and verdicts of one run folder, written part by part."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -15,8 +16,8 @@ from faithlens.console import format_html_table
 from faithlens.errors import RunError
 from faithlens.measures.catalogue import describe_own_measures, restore_measures
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, make_fault_error
-from faithlens.store.files import FileDigest, remove_temporary_files, write_atomically
-from faithlens.store.folder import RunFolder
+from faithlens.store.files import FileDigest, quote_key, remove_temporary_files, write_atomically
+from faithlens.store.folder import CHAINS_FOLDER, RunFolder
 from faithlens.store.lease import name_unit_file
 from faithlens.store.lock import LOCK_NAME, WRITER_NAME
 from faithlens.store.manifest import MANIFEST_NAME, write_manifest
@@ -248,17 +249,59 @@ class Run(RunFolder):
             MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
         """
         parts = {name_part(table, key): check_rows(table, rows) for table, rows in tables.items()}
+        writers = {name: partial(_write_parquet, data=data) for name, data in parts.items()}
+        return self._keep_unit(key, writers, facts or {}, digest)
+
+    def read_part(self, table: str, key: str) -> bytes:
+        """The file that holds the part `key` of a table. Raises RunError if it is missing or was changed."""
+        return self.read_bytes(name_part(table, key))
+
+    def keep_parts(self, key: str, parts: Mapping[str, bytes], facts: Mapping[str, Any], *, digest: str) -> bool:
+        """Keep a unit that another run finished; `parts` are the files of its tables there. See `write_unit`.
+
+        Raises:
+            RunError: a file cannot be written.
+        """
+        writers = {name_part(table, key): partial(_write_content, content=content) for table, content in parts.items()}
+        return self._keep_unit(key, writers, facts, digest)
+
+    def _keep_unit(
+        self, key: str, writers: Mapping[str, Callable[[Place], None]], facts: Mapping[str, Any], digest: str
+    ) -> bool:
+        """Keep a finished unit, whose files the `writers` write; False if it is kept already."""
         if exists(self.path / name_unit_file(key, "json")):
             return False
-        if parts and parts.keys() <= self.manifest["files"].keys():  # its record was merged
+        if writers and writers.keys() <= self.manifest["files"].keys():  # its record was merged
             return False
         files: dict[str, Any] = {}
         with ExitStack() as unwritten:
-            for name, data in parts.items():
+            for name, write in writers.items():
                 temporary = unwritten.enter_context(write_atomically(self.path / name))
-                _write_parquet(temporary, data)
+                write(temporary)
                 files[name] = FileDigest.of_file(temporary)._asdict()
-        return UnitRecord(key, digest, files, facts or {}).write(self.path)
+        return UnitRecord(key, digest, files, facts).write(self.path)
+
+    def keep_chains(self, key: str, drafts: bytes) -> None:
+        """Keep the chains of thought of a unit of another run, for whoever does this unit here.
+
+        Args:
+            key: the name of the unit.
+            drafts: the file of its drafts there.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        with self._write_file(_name_chains(key)) as temporary:
+            _write_content(temporary, drafts)
+
+    def read_chains(self, key: str) -> pd.DataFrame | None:
+        """The drafts that `keep_chains` kept for a unit; None if there are none.
+
+        Raises:
+            RunError: the file was changed.
+        """
+        name, files = _name_chains(key), self.files
+        return to_frame(pq.read_table(pa.BufferReader(self._read_listed(name, files)))) if name in files else None
 
     def list_finished_keys(self, table: str) -> set[str]:
         """The keys whose part of the table is complete."""
@@ -314,6 +357,15 @@ class Run(RunFolder):
     def _list_parts(self, table: str) -> list[str]:
         start = _name_parts(table)
         return sorted(name for name in self.files if name.startswith(start))
+
+
+def _name_chains(key: str) -> str:
+    """The place of the chains of thought that a unit takes over from another run."""
+    return f"{CHAINS_FOLDER}/{quote_key(key)}.parquet"
+
+
+def _write_content(path: Place, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def _write_parquet(path: Place, data: pa.Table) -> None:

@@ -3,13 +3,14 @@
 `audit` does the same three with one worker, in one process that loads each model once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from faithlens.commands.identity import describe_place, make_audit_manifest
 from faithlens.commands.prepare import NO_OBJECTS, GivenObjects
 from faithlens.commands.work.conclude import conclude
 from faithlens.commands.work.folder import hold_run, use_threads
+from faithlens.commands.work.reuse import find_reusable, take_over
 from faithlens.commands.work.units import list_audit_units
 from faithlens.commands.work.worker import Worker
 from faithlens.config import AuditConfig
@@ -20,9 +21,17 @@ from faithlens.store.places import Place
 
 @contextmanager
 def prepare_run(
-    config: AuditConfig, out: Place, objects: GivenObjects = NO_OBJECTS, *, resume: bool = False
+    config: AuditConfig,
+    out: Place,
+    objects: GivenObjects = NO_OBJECTS,
+    *,
+    resume: bool = False,
+    notify: Callable[[str], None] = lambda words: None,
+    reuse: Sequence[Place] = (),
 ) -> Iterator[Run]:
     """A new run with its manifest and its list of units, or a run that is continued. No model is loaded.
+
+    What can be taken over from the runs in `reuse` is there; `notify` is called with what that is.
 
     Raises:
         ConfigError: a model, task or assay is an object in memory, which other processes do not have.
@@ -34,8 +43,11 @@ def prepare_run(
     Run.refuse_used(out, resume)
     manifest = make_audit_manifest(config)
     units = list_audit_units(config, manifest)
-    with use_threads(config.threads), hold_run(out, manifest, units) as run:
-        yield run
+    with use_threads(config.threads):
+        sources = find_reusable(reuse, manifest, units)
+        with hold_run(out, manifest, units) as run:
+            take_over(run, sources, notify)
+            yield run
 
 
 @contextmanager
