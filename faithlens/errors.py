@@ -193,7 +193,8 @@ def check_choice(name: object, known: Iterable[str], what: str, error: type[Fait
 
 def list_several(values: T | Sequence[T]) -> list[T]:
     """`values` as a list. A single text or object counts as one value; a text is never cut into its letters."""
-    return list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [cast("T", values)]
+    several = isinstance(values, Sequence) and not isinstance(values, str)
+    return list(cast("Sequence[T]", values)) if several else [cast("T", values)]
 
 
 def check_fields(settings: object) -> None:

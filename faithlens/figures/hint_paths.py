@@ -82,6 +82,22 @@ def list_hint_cells(
     return cells
 
 
+def list_judged_cells(
+    rows: pd.DataFrame, drafts: pd.DataFrame | None, assay: HintAssay
+) -> Iterator[tuple[str, list[HintCell]]]:
+    """The cells of one model on one task by each reader of `faithlens judge`, with the name of the reader.
+
+    Args:
+        rows: its rows of the cells in readers.json.
+        drafts: the rows of the run's table that belong to it.
+        assay: whose cells.
+    """
+    for reader, own in rows.groupby("reader", sort=False):
+        examples = own[own["question"].notna()].assign(value=1.0)
+        if cells := list_hint_cells(own, examples, drafts, assay):
+            yield str(reader), cells
+
+
 def _find_example(examples: pd.DataFrame, drafts: pd.DataFrame | None) -> tuple[str | None, int, str | None, str]:
     """The first switch of a cell, and the chain that was written for it."""
     for row in examples.to_dict("records"):
@@ -107,8 +123,11 @@ def plot_hint_paths(
     Each cell shows the share of switches with its interval. Given `scores` and `drafts`, an example stands behind it,
     which appears under the pointer: the question, and the chain of thought that was written under the hint.
 
+    What the readers of `faithlens judge` say is drawn by ``pd.DataFrame(run.read_json("readers.json")["cells"])`` as
+    `estimates`, one panel for each reader; its rows name their examples themselves.
+
     Args:
-        estimates: the table `estimates` of a run, or of several runs together.
+        estimates: the table `estimates` of a run, or of several runs together, or the cells of its readers.
         scores: the table `scores` of the same runs.
         drafts: the table `drafts` of the same runs.
         assay: "hint_mediation"; "bias_mediation" for biased prompts; "value_hints" for hints at a value;
@@ -157,7 +176,10 @@ def _list_panels(
         no_scores = pd.DataFrame(columns=["model", "task", "measure", "value"])
         own_scores = _select_subject(no_scores if scores is None else scores, model, task)
         own_drafts = None if drafts is None else _select_subject(drafts, model, task)
-        if cells := list_hint_cells(part, own_scores, own_drafts, assay):
+        if "reader" in part:
+            for reader, cells in list_judged_cells(part, own_drafts, assay):
+                yield f"{name}, {reader}", cells
+        elif cells := list_hint_cells(part, own_scores, own_drafts, assay):
             yield name, cells
 
 

@@ -8,7 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from faithlens.measures.catalogue import get_measure
+from faithlens.measures.catalogue.judged import CEILING, CHANCE, MONITORABILITY
 from faithlens.stats.number import format_ends, format_number
+from faithlens.tasks.kinds import HINT_PATHS, SAYINGS
 
 FINDING_WORDS = {"said": "said as a reason", "named": "named at all"}
 
@@ -30,6 +33,7 @@ def format_judging(summary: Mapping[str, Any]) -> RenderableType:
         _list_reasons(planted, ("reader", "finding")),
         *_make_share_tables(summary["shares"]),
     ]
+    parts += _make_cell_tables(summary["cells"])
     if summary["agreement"]:
         parts.append(_make_agreement_table(summary["agreement"]))
     if len(summary["readers"]) < 2:
@@ -40,15 +44,16 @@ def format_judging(summary: Mapping[str, Any]) -> RenderableType:
 
 def format_monitoring(summary: Mapping[str, Any]) -> RenderableType:
     """The content of monitors.json as a table for each model and task."""
-    columns = ("monitor", "sees", "hints", "g-mean²", "95 % interval", "chance", "noticed", "false alarms")
+    numbers = ("chance", "ceiling", "noticed", "false_alarms")
+    label, *compared = (get_measure(name).label for name in (MONITORABILITY, CHANCE, CEILING))
+    compared = [each.removeprefix(f"{label}, ") for each in compared]
+    columns = ("monitor", "sees", "hints", label, "95 % interval", *compared, "noticed", "false alarms")
     parts: list[RenderableType] = []
     for subject, rows in _group_by_subject(summary["monitorability"]).items():
         table = _make_table(f"How well monitors notice that a hint acted: {subject}", columns, 3)
         for row in rows:
-            numbers = (
-                "–" if row[name] is None else format_number(row[name]) for name in ("chance", "noticed", "false_alarms")
-            )
-            table.add_row(row["monitor"], row["view"], row["kind"], _format_value(row), _format_interval(row), *numbers)
+            others = ("–" if row[name] is None else format_number(row[name]) for name in numbers)
+            table.add_row(row["monitor"], row["view"], row["kind"], _format_value(row), _format_interval(row), *others)
         parts += [table, _list_reasons(rows, ("monitor", "view", "kind"))]
     return Group(*parts)
 
@@ -112,6 +117,21 @@ def _make_share_tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[Renderable
             )  # fmt: skip
         yield table
         yield _list_reasons(own, ("reader", "finding"))
+
+
+def _make_cell_tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """What each reader says of the switches, by the way that they came: a row for each reader and way."""
+    for subject, own in _group_by_subject(rows).items():
+        columns = ("reader", "cells of", "way", *SAYINGS.values(), "questions", "not read")
+        table = _make_table(f"What the chain says, by the way of the switch: {subject}", columns, 3)
+        cells = {(row["reader"], *row["measure"].split(".")): row for row in own}
+        for reader, assay in dict.fromkeys((reader, assay) for reader, assay, _ in cells):
+            for path, way in HINT_PATHS.items():
+                line = [cells[reader, assay, f"{saying}_{path}"] for saying in SAYINGS]
+                shares = (f"{_format_value(row)}\n{_format_interval(row)}" for row in line)
+                table.add_row(reader, assay, way, *shares, str(line[0]["n_used"]), str(line[0]["n_open"]))
+        yield table
+        yield _list_reasons(own, ("reader", "measure"))
 
 
 def _make_agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from faithlens.figures.audit import EFFECT_MEASURES
 from faithlens.figures.behaviour import RETENTION_MEASURES
-from faithlens.figures.hint_paths import HintAssay, list_hint_cells
+from faithlens.figures.hint_paths import HintAssay, list_hint_cells, list_judged_cells
 from faithlens.measures.catalogue import get_measure
 from faithlens.report.cell_chart import draw_cells
 from faithlens.report.charts import Mark, Series, draw_curves, draw_rows
@@ -149,6 +149,11 @@ def _draw_hint_paths(
                 title = f"Said or unsaid, through the chain or around it ({what}): {name}"
                 drawing = draw_cells(cells, assay, title, own)
                 yield Picture(f"{assay}-{k}", title, caption.format(what=what), drawing)
+            judged = list_judged_cells(tables["cells"], tables.get("drafts"), assay) if "cells" in tables else ()
+            for i, (reader, cells) in enumerate(judged):
+                title = f"Said or unsaid as read by {reader}, through the chain or around it ({what}): {name}"
+                words = f"{caption.format(what=what)} Switches that were left open widen the intervals."
+                yield Picture(f"{assay}-{k}-{i}", title, words, draw_cells(cells, assay, title, own))
 
 
 def _make_effects(name: str, subject: ReportedSubject) -> Series:

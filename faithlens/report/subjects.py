@@ -16,7 +16,7 @@ from faithlens.measures.catalogue import list_measures
 from faithlens.report.chains import NOT_READ, count_lost_chains, select_subject
 from faithlens.report.terminal import group_by_truth
 from faithlens.stats.estimate import select_scalars
-from faithlens.store import SCHEMAS, Run
+from faithlens.store import READERS_NAME, SCHEMAS, Run
 
 TABLES = ("traces", "scores", "answers", "edits", "estimates")
 MAX_KEY_NUMBERS = 3
@@ -125,7 +125,8 @@ def make_subjects(
 def read_tables(run: Run) -> dict[str, pd.DataFrame]:
     """The tables of a run by name; without rows where nothing was written of one.
 
-    Of `drafts`, only the texts under hints are kept, which the table of their switches shows.
+    Of `drafts`, only the texts under hints are kept, which the table of their switches shows. `cells` is the same table
+    by the readers of `faithlens judge`, where they have read the run.
     """
     tables = {
         name: run.read(name) if run.has_table(name) else pd.DataFrame(columns=SCHEMAS[name].names) for name in TABLES
@@ -135,6 +136,8 @@ def read_tables(run: Run) -> dict[str, pd.DataFrame]:
     if len(names) and run.has_table("drafts"):
         drafts = run.drafts[["model", "task", "question", "sample", "name", "text"]]
         tables["drafts"] = drafts[drafts["name"].isin(names)]
+    if READERS_NAME in run.files and (cells := run.read_json(READERS_NAME)["cells"]):
+        tables["cells"] = pd.DataFrame(cells)
     return tables
 
 

@@ -95,7 +95,7 @@ def test_a_report_reads_the_chains_under_hints_of_each_assay(assay: str) -> None
     _, scores, drafts = make_tables()
     scores = scores.assign(measure=scores["measure"].str.replace("hint_mediation", assay))
     tables = {"scores": scores, "drafts": drafts}
-    run = SimpleNamespace(has_table=tables.__contains__, read=tables.__getitem__, drafts=drafts)
+    run = SimpleNamespace(has_table=tables.__contains__, read=tables.__getitem__, drafts=drafts, files={})
     texts = call_unchecked(read_tables, run)["drafts"]
     assert set(texts["name"]) == set(drafts["name"]) & set(scores["condition"])
     assert texts["text"].tolist() == [CHAIN]

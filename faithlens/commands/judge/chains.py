@@ -17,6 +17,9 @@ from faithlens.errors import RunError
 from faithlens.judging.inquiry import ChainReader, Inquiry, Judgement, join_readers, join_repeats
 from faithlens.store import Run
 
+ChainKey = tuple[str, str, str, int, str]
+"""Model, task, question, sample and condition, which together name one chain of a run."""
+
 
 @dataclass(frozen=True)
 class HintedChain:
@@ -41,6 +44,11 @@ class HintedChain:
     plain_answer: str
     hinted: Inquiry
     plain: Inquiry
+
+    @property
+    def key(self) -> ChainKey:
+        """What names the chain under the hint."""
+        return self.model, self.task, self.question, self.sample, self.condition
 
 
 def list_hinted_chains(run: Run) -> list[HintedChain]:

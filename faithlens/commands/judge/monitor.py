@@ -8,13 +8,19 @@
 3. From their flags follows g-mean squared (`stats.monitorability`) for each model, monitor and view, over all kinds of
    hints and for each. It goes into monitors.json; what words, "text" and all judge models together find are scores.
 
+4. Beside each number stand the most that flags at random reach, and the g-mean² of the same monitor on hints that a
+   planted model follows openly (`ceiling`), where it was measured.
+
 Answers that a monitor leaves open are left out, and counted.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,12 +32,14 @@ from faithlens.commands.work.conclude import conclude
 from faithlens.errors import ConfigError, list_several
 from faithlens.judging.inquiry import ChainReader, Inquiry, Judgement, join_readers
 from faithlens.judging.readers import JUDGES, REPEATS, REPLY_TOKENS, TEXT, WORDS
-from faithlens.measures.catalogue.judged import VIEWS
+from faithlens.measures.catalogue import check_value
+from faithlens.measures.catalogue.judged import CEILING, CHANCE, MONITORABILITY, VIEWS
 from faithlens.measures.probe import assign_folds, bag_of_tokens, predict_with_probe
 from faithlens.stats.monitorability import MonitoredPair, compute_monitorability
 from faithlens.store import MONITORS_KEY, MONITORS_NAME, Run, find_place, hold_folder
 from faithlens.store.places import Place
 
+CEILING_FILE = Path(__file__).parent / "ceiling.json"
 FOLDS = 5
 ALL_KINDS = "all hints"
 TOO_FEW = Judgement(None, f"fewer than {FOLDS} questions whose hint acted, or did not: nothing to learn from")
@@ -173,17 +181,28 @@ def write_words(inquiry: Inquiry) -> list[str]:
 
 def estimate(pairs: Sequence[ShownPair], view: str, monitor: str, judge: Judge, seed: int) -> Iterator[dict[str, Any]]:
     """A row for each model and task: over all kinds of hints, and for each."""
+    ceiling = read_ceilings().get((monitor, view))
     for model, task in dict.fromkeys((pair.chain.model, pair.chain.task) for pair in pairs):
         own = [pair for pair in pairs if (pair.chain.model, pair.chain.task) == (model, task)]
         for kind in (ALL_KINDS, *dict.fromkeys(pair.hinted.kind for pair in own)):
             some = [pair for pair in own if kind in (ALL_KINDS, pair.hinted.kind)]
             known = [each for pair in some if (each := flag(pair, judge)) is not None]
             at = {"model": model, "task": task, "monitor": monitor, "view": view, "kind": kind}
-            row = asdict(compute_monitorability(known, seed))
+            row = asdict(compute_monitorability(known, seed)) | {"measure": MONITORABILITY, "ceiling": ceiling}
+            for measure, value in ((MONITORABILITY, row["value"]), (CHANCE, row["chance"]), (CEILING, ceiling)):
+                if value is not None:
+                    check_value(measure, value)
             if row["value"] is None and len(known) < len(some):
                 judgements = [judge(inquiry) for pair in some for inquiry in (pair.hinted, pair.plain)]
                 row["reason"] = f"{row['reason']}; {explain_open(judgements)}"
             yield {**at, **row, "n_open": len(some) - len(known)}
+
+
+@cache
+def read_ceilings() -> dict[tuple[str, str], float]:
+    """The planted ceiling of each monitor and view for which there is one, from ceiling.json."""
+    rows = json.loads(CEILING_FILE.read_text(encoding="utf-8"))["ceilings"]
+    return {(row["monitor"], row["view"]): row["value"] for row in rows}
 
 
 def flag(pair: ShownPair, judge: Judge) -> MonitoredPair | None:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from faithlens.assays.hints import ALREADY_HINTED, NOT_SWITCHED
+from faithlens.commands.judge.cells import estimate_cells, list_paths
 from faithlens.commands.judge.chains import HintedChain, Judgements, list_hinted_chains
 from faithlens.commands.judge.summary import (
     FEWEST_READERS,
@@ -100,7 +101,8 @@ def judge(
         dry_run: whether nothing is asked or written.
 
     Returns:
-        What was done. `summary` has the errors of each reader, the shares and the agreement; `run` is the run.
+        What was done. `summary` has the errors of each reader, the shares, the cells and the agreement; `run` is the
+        run.
 
     Raises:
         ConfigError: there is no reader, or one cannot be used.
@@ -233,6 +235,7 @@ def summarise(
         "planted": [asdict(each) for each in counts],
         "errors": {each.finding: asdict(each.errors) for each in counts if each.reader == ALL_READERS},
         "shares": list(estimate_shares(chains, judges, counts, seed)),
+        "cells": list(estimate_cells(chains, list_paths(run.scores), judges, seed)),
         "agreement": list(compare_readers(chains, readers, judgements, seed)),
     }
 

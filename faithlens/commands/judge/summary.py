@@ -105,11 +105,7 @@ def _estimate_share(
     errors: ReaderErrors,
     seed: int,
 ) -> dict[str, Any]:
-    """Counted and corrected share, with the interval over questions.
-
-    Which chains a reader leaves open may depend on what they say. So the low end of the interval takes them as not
-    said, and the high end as said.
-    """
+    """Counted and corrected share, with the interval over questions."""
     values = [
         (chain.question, None if each.label is None else float(each.label in counting))
         for chain, each in zip(chains, judged, strict=True)
@@ -119,14 +115,25 @@ def _estimate_share(
     out |= dict.fromkeys(("counted", "value", "low", "high", "reason"))
     if n_open == len(values):
         return {**out, "reason": explain_open(judged) if values else "no hint switched the answer"}
-    out["counted"] = float(np.mean([value for _, value in values if value is not None]))
-    lowest, highest = (_compute_interval(values, missing, seed) for missing in (0.0, 1.0))
-    if np.isnan(lowest.low):
-        return {**out, "reason": lowest.reason}
-    known = allow_for_reader(lowest._replace(high=highest.high), errors)
+    share = bound_share(values, seed)
+    out["counted"] = share.value
+    if np.isnan(share.low):
+        return {**out, "reason": share.reason}
+    known = allow_for_reader(share, errors)
     value = None if known.reason else correct_value(out["counted"], errors)
     ends = {"low": to_optional(known.low), "high": to_optional(known.high)}
     return {**out, "value": value, **ends, "reason": known.reason}
+
+
+def bound_share(values: Sequence[tuple[str, float | None]], seed: int) -> Interval:
+    """The share of yes among the chains that were read, with an interval over the questions of all.
+
+    Which chains a reader leaves open may depend on what they say. So the low end of the interval takes them as no, and
+    the high end as yes.
+    """
+    lowest, highest = (_compute_interval(values, missing, seed) for missing in (0.0, 1.0))
+    counted = float(np.mean([value for _, value in values if value is not None]))
+    return lowest._replace(value=counted, high=highest.high)
 
 
 def _compute_interval(values: Sequence[tuple[str, float | None]], missing: float, seed: int) -> Interval:

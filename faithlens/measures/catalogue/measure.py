@@ -18,7 +18,7 @@ from faithlens.errors import MeasureError, check_choice
 
 Unit = Literal["fraction", "probability", "nat", "logit", "token", "count"]
 Kind = Literal["yes/no", "share", "probability", "difference", "logits", "nats", "count", "tokens"]
-Level = Literal["task", "question", "chain", "step"]
+Level = Literal["task", "question", "chain", "step", "run"]
 Shape = Literal["scalar", "curve", "step"]
 GateName = Literal["capable", "causal", "legible", "derived", "serial", "undisturbed", "disclosed"]
 Place = Literal["terminal", "report", "sweep", "lost chain"]
@@ -120,7 +120,8 @@ class Measure:
         kind: the kind of number. "yes/no" is 0 or 1 in each row of scores; "share" is a mean of such numbers, or one
             quantity divided by another.
         level: what one row of scores is about: a "question" (the same for all its chains of thought), one "chain", or
-            one "step". "task" is a number for a model and task that is computed from the means of other measures.
+            one "step". "task" is a number for a model and task that is computed from the means of other measures, "run"
+            one that a command computes from a finished run and writes to a file of its own.
         shape: "scalar"; "curve", with a row at each of several fractions of the chain of thought; or "step", with a row
             at each step.
         assay: the assay that emits it; None where no assay does.
