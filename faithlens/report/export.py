@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
 from faithlens.report.card import make_card
 from faithlens.store import INT, SCHEMAS, TEXT, Run, add_given_columns, write_atomically
-from faithlens.store.files import make_write_error
+from faithlens.store.files import flush_file, flush_folder, make_write_error
 from faithlens.store.places import Place, exists, is_address
 
 ExportForm = Literal["parquet", "dataset"]
@@ -112,7 +112,11 @@ def _make_whole_folder(out: Place) -> Iterator[Place]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
+        for path in temporary.glob("**/*"):
+            flush_folder(path) if path.is_dir() else flush_file(path)
+        flush_folder(temporary)
         os.replace(temporary, out)  # where there is at most an empty folder
+        flush_folder(out.parent)
     except OSError as error:
         raise make_write_error(out, error) from error
     finally:

@@ -2,28 +2,36 @@
 
 1. `kill_audits`: one process at a random moment, the one that continues it at another.
 2. `kill_workers`: two workers of a prepared run at random moments, then two more, then the process that concludes it.
-3. `kill_at_writes`: an audit at each call by which it reaches the disk (a flush, a rename, a link, a removal).
+3. `kill_at_writes`: each of `SCENARIOS` at each call by which it reaches the disk (a file that is opened for writing, a
+   flush, a rename, a link, a removal, a folder). For example write 17 of an audit is the flush of a part: the process
+   that makes it is killed before it, another one continues the run.
 
 Each attempt runs in a process of its own, which gets SIGKILL and so cannot clean up. A run is as an undisturbed one if
 every file that its manifest lists has the same bytes: no row is lost, doubled or different.
 """
 
+import io
 import logging
 import os
 import random
 import re
+import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from faithlens.commands.audit import run_audit
+from faithlens.commands.audit import audit, run_audit
+from faithlens.commands.judge.run import judge
 from faithlens.commands.work.run import conclude_run, prepare_run, work_on_run
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import FaithlensError
 from faithlens.execution.sample import Sampling
+from faithlens.judging.inquiry import Cost, Inquiry
+from faithlens.judging.readers import WordReader
+from faithlens.report.export import export_run, parse_form
 from faithlens.store import Run
 
 CONFIG = AuditConfig(
@@ -36,8 +44,8 @@ CONFIG = AuditConfig(
     sampling=Sampling(max_new_tokens=60),
 )
 PATIENCE_SECONDS = 600.0
-WRITES = ("fsync", "replace", "link", "unlink", "rename")
-"""The calls of `os` by which a run reaches the disk."""
+WRITES = ("fsync", "replace", "link", "unlink", "rename", "mkdir", "rmdir")
+"""The calls of `os` by which a run reaches the disk, beside `io.open`."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +100,23 @@ def prepare_again(folder: Path) -> None:
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file that the manifest of a finished run lists; of the report without what it copies of the
-    manifest, which says when the run was made and resumed.
+    """The bytes of every file that the manifests of finished runs in a folder list, and of every file that is not hidden
+    where there is no run; of the report without what it copies of the manifest, and of readers.json without the time.
     """
+    runs = [manifest.parent for manifest in folder.glob("**/manifest.json")]
+    if runs and runs != [folder]:
+        return {f"{run.parent.name}/{name}": content for run in runs for name, content in read_files(run).items()}
+    if not runs:
+        exported = {file.relative_to(folder): file for file in folder.glob("**/*") if file.is_file()}
+        return {str(name): file.read_bytes() for name, file in exported.items() if not name.parts[0].startswith(".")}
     run = Run.open(folder)
-    copied = re.compile(re.escape(str(run.manifest["created"])).encode() + rb"|<pre[^>]*>\{.*?</pre>", re.S)
+    created = re.escape(str(run.manifest["created"])).encode()
+    copied = {
+        "report.html": re.compile(created + rb"|<pre[^>]*>\{.*?</pre>", re.S),
+        "readers.json": re.compile(rb'"created": "[^"]*"'),
+    }
     files = {name: (folder / name).read_bytes() for name in run.manifest["files"]}
-    return {name: copied.sub(b"", content) if name == "report.html" else content for name, content in files.items()}
+    return {name: copied[name].sub(b"", content) if name in copied else content for name, content in files.items()}
 
 
 @dataclass(frozen=True)
@@ -123,13 +141,14 @@ class Undisturbed:
             return Outcome(kills, done, f"the last attempt ended with {status}: {problem}")
         files = read_files(path)
         differing = sorted(name for name in {*files, *self.files} if files.get(name) != self.files.get(name))
-        left = [each.name for each in [*path.glob("**/*.tmp"), *path.glob("units/*")]]
+        runs = [manifest.parent for manifest in path.glob("**/manifest.json")]
+        left = [each.name for run in runs for what in ("**/*.tmp", "units/*", "chains/*") for each in run.glob(what)]
         differing += [f"{name} is left over" for name in left]
         return Outcome(kills, done, f"other bytes in {', '.join(differing)}" if differing else None)
 
 
 def count_done(path: Path) -> int:
-    return len(list(path.glob("parts/scores/*.parquet")))
+    return len(list(path.glob("**/parts/scores/*.parquet")))
 
 
 def kill_audits(n: int, seed: int, folder: Path) -> Iterator[Outcome]:
@@ -161,45 +180,117 @@ def kill_workers(n: int, seed: int, folder: Path) -> Iterator[Outcome]:
         yield undisturbed.judge(path, ended.count(-9), done, status)
 
 
-def kill_at_write(number: int, path: Path) -> int:
-    """An audit that kills itself before its write `number`; its status."""
-    return do(lambda: _count_writes(number, lambda: audit_or_resume(path)), path)
+@dataclass(frozen=True)
+class Scenario:
+    """A command that is killed at its writes.
+
+    Attributes:
+        act: does all of it in a folder, from the run in another folder; called again, it goes on where it was killed.
+        make_base: makes the run that it needs; None where it needs none.
+        is_changed: whether it changes that run, of which each attempt gets a copy, as the folder to act in.
+    """
+
+    act: Callable[[Path, Path], object]
+    make_base: Callable[[Path], object] | None = None
+    is_changed: bool = False
+
+    def start(self, folder: Path, base: Path) -> Path:
+        """The folder of a new attempt."""
+        path = folder / "run"  # the report shows the last part of the name
+        folder.mkdir()
+        if self.is_changed:
+            shutil.copytree(base, path)
+        return path
 
 
-def count_writes(path: Path) -> int:
-    """The number of writes of an undisturbed audit."""
-    counted = path.parent / "writes.txt"
-    assert do(lambda: counted.write_text(str(_count_writes(None, lambda: audit_or_resume(path)))), path) == 0
-    return int(counted.read_text())
+TINY = replace(CONFIG, n=2, assays=("early_answering",))
+WIDER = replace(TINY, n=3, assays=("early_answering", "mistakes"))
 
 
-def kill_at_writes(folder: Path, step: int = 1, first: int = 0) -> Iterator[Outcome]:
-    """An audit that is killed before each `step`-th of its writes, and one that continues it, which is killed not."""
-    undisturbed = Undisturbed.run(folder)
-    (folder / "counted").mkdir()
-    for number in range(first, count_writes(folder / "counted" / "run"), step):
-        path = folder / f"write {number}" / "run"
-        path.parent.mkdir()
-        kills = [kill_at_write(number, path)].count(-9)
+def audit_in_parts(path: Path, base: Path) -> None:
+    """Prepare, work, conclude."""
+    with prepare_run(TINY, path, resume=Run.is_used(path)):
+        pass
+    work_on_run(path)
+    conclude_run(path)
+
+
+def audit_wider(path: Path, base: Path) -> None:
+    """An audit with a unit more than `base`, which takes over units, and one with another assay too: chains alone."""
+    for config, folder in ((replace(TINY, n=3), path / "more" / "run"), (WIDER, path / "wider" / "run")):
+        run_audit(config, folder, resume=Run.is_used(folder), reuse=[base])
+
+
+def export_both(path: Path, base: Path) -> None:
+    """Both forms; one that is there is whole."""
+    for form, out in (("parquet", path / "scores.parquet"), ("dataset", path / "dataset")):
+        if not out.exists():
+            export_run(Run.open(base), out, parse_form(form))
+
+
+@dataclass(frozen=True)
+class CostlyReader(WordReader):
+    """A reader that is asked in batches, as those that cost something are."""
+
+    name: str = "costly"
+
+    def estimate(self, inquiries: Sequence[Inquiry]) -> Cost:
+        return Cost(len(inquiries), 0, 0)
+
+
+SCENARIOS = {
+    "audit": Scenario(lambda path, _: run_audit(TINY, path, resume=Run.is_used(path))),
+    "workers": Scenario(audit_in_parts),
+    "reuse": Scenario(audit_wider, lambda base: run_audit(TINY, base)),
+    "export": Scenario(export_both, lambda base: run_audit(TINY, base)),
+    "judge": Scenario(
+        lambda path, _: judge(path, ["words", CostlyReader()]),
+        lambda base: audit("O9", "running-sum-hints", 2, base, assays="hints,hint_mediation", device="cpu", threads=1),
+        is_changed=True,
+    ),
+}
+
+
+def kill_at_writes(name: str, folder: Path, most: int | None = None) -> Iterator[Outcome]:
+    """A scenario that is killed before each of its writes, or before `most` of them, and then done again.
+
+    The writes are drawn by the name of the scenario.
+    """
+    scenario, base, counted = SCENARIOS[name], folder / "base" / "run", folder / "writes.txt"
+    base.parent.mkdir()
+    if make_base := scenario.make_base:
+        assert do(lambda: make_base(base), base) == 0, (base.parent / "error.txt").read_text()
+    path = scenario.start(folder / "undisturbed", base)
+    act = scenario.act
+    assert do(lambda: counted.write_text(str(count_writes(None, lambda: act(path, base)))), path) == 0
+    undisturbed, numbers = Undisturbed(read_files(path), 0.0), range(int(counted.read_text()))
+    chosen = numbers if most is None else sorted(random.Random(name).sample(numbers, most))
+    for number in chosen:
+        path = scenario.start(folder / f"write {number}", base)
+        killed = do(lambda: count_writes(number, lambda: act(path, base)), path)  # noqa: B023
         done = count_done(path)
-        yield undisturbed.judge(path, kills, done, do(lambda: audit_or_resume(path), path))  # noqa: B023
+        outcome = undisturbed.judge(path, int(killed == -9), done, do(lambda: act(path, base), path))  # noqa: B023
+        shutil.rmtree(path.parent)
+        yield replace(outcome, fault=outcome.fault and f"before write {number}: {outcome.fault}")
 
 
-def _count_writes(last: int | None, act: Callable[[], object]) -> int:
+def count_writes(last: int | None, act: Callable[[], object]) -> int:
     """Do `act` and count its writes; this process is killed before write `last`."""
     count = 0
 
-    def wrap(call: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(call: Callable[..., Any], is_write: Callable[..., bool]) -> Callable[..., Any]:
         def write(*inputs: Any, **options: Any) -> Any:
             nonlocal count
-            if count == last:
-                os.kill(os.getpid(), signal.SIGKILL)
-            count += 1
+            if is_write(*inputs, **options):
+                if count == last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                count += 1
             return call(*inputs, **options)
 
         return write
 
     for name in WRITES:
-        setattr(os, name, wrap(getattr(os, name)))
+        setattr(os, name, wrap(getattr(os, name), lambda *_, **__: True))
+    io.open = wrap(io.open, lambda _, mode="r", *__, **___: mode[0] in "wxa")
     act()
     return count

@@ -5,7 +5,9 @@
 
 from pathlib import Path
 
-from tests.kills.runner import kill_at_writes, kill_audits, kill_workers
+import pytest
+
+from tests.kills.runner import SCENARIOS, kill_at_writes, kill_audits, kill_workers
 
 
 def test_a_run_that_is_killed_twice_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
@@ -20,9 +22,9 @@ def test_workers_that_are_killed_lose_double_and_change_nothing(tmp_path: Path) 
     assert outcome.kills > 0
 
 
-def test_a_kill_at_any_write_loses_nothing(tmp_path: Path) -> None:
-    """At three of the writes; the last units and the end of a run are reached too."""
-    outcomes = list(kill_at_writes(tmp_path, step=73, first=11))
-    assert len(outcomes) >= 3
-    assert {outcome.fault for outcome in outcomes} == {None}
-    assert all(outcome.kills == 1 for outcome in outcomes)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_kill_at_any_write_loses_nothing(scenario: str, tmp_path: Path) -> None:
+    """At two of the writes; ``python -m tests.kills --kind writes`` tries all."""
+    outcomes = list(kill_at_writes(scenario, tmp_path, most=2))
+    assert [outcome.fault for outcome in outcomes] == [None, None]
+    assert [outcome.kills for outcome in outcomes] == [1, 1]
