@@ -27,6 +27,12 @@ def _name_code(character: str) -> str:
     return json.dumps(character)[1:-1] if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
 
 
+def shorten_line(text: str, length: int) -> str:
+    """A text on one line, with "…" in place of what goes beyond `length` characters."""
+    line = " ".join(text[: 20 * length].split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
 def format_html_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A plain table for a notebook; every text is escaped, so that what a model wrote is shown and never obeyed."""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)

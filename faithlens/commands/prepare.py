@@ -19,7 +19,8 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
 from faithlens.assays.imported_chains import import_chains
-from faithlens.commands.gate_costs import GateCost, estimate_gates
+from faithlens.assays.text_generation import generate_texts
+from faithlens.commands.gate_costs import GateCost, RunSeconds, estimate_gates, format_duration
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ModelError
@@ -205,7 +206,9 @@ class AuditCost:
         work: what the packed passes of the one chain took.
         counterfactuals: in words, how many questions have a counterfactual question, and where it comes from; empty if
             no assay reads any.
-        gates: what each gate takes for one chain, and which cannot be tested.
+        chain_seconds: the part of `seconds` that writing the chains of thought takes.
+        other_seconds: the part of what no gate reads. With these two, the seconds of the gates add up to `seconds`.
+        gates: what each gate takes for one chain and of `seconds`, and which cannot be tested.
     """
 
     subject: Subject
@@ -215,8 +218,10 @@ class AuditCost:
     tokens: int
     seconds: float
     work: Work
-    counterfactuals: str = ""
-    gates: tuple[GateCost, ...] = ()
+    counterfactuals: str
+    chain_seconds: float
+    other_seconds: float
+    gates: tuple[GateCost, ...]
 
     def __str__(self) -> str:
         written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
@@ -225,8 +230,13 @@ class AuditCost:
             f"{written}. All will take at most about {format_duration(self.seconds)}."
         )
         lines = [f"Counterfactual questions: {self.counterfactuals}."] if self.counterfactuals else []
-        gates = ["Gates of the verdict, for the first chain:", *(f"  {gate}" for gate in self.gates)]
-        return "\n".join([total, *lines, *(gates if self.gates else [])])
+        gates = [
+            "Gates of the verdict: the time for all chains (together the whole), and what the first one takes:",
+            *(f"  {gate}" for gate in self.gates),
+            f"  {'no gate':<12} about {format_duration(self.other_seconds)}: edited versions that no gate reads",
+            f"  {'chains':<12} about {format_duration(self.chain_seconds)}: the chains of thought themselves",
+        ]
+        return "\n".join([total, *lines, *gates])
 
 
 def summarise_costs(costs: Sequence[AuditCost]) -> dict[str, Any]:
@@ -243,11 +253,6 @@ def summarise_costs(costs: Sequence[AuditCost]) -> dict[str, Any]:
         "seconds": sum(cost.seconds for cost in costs),
         "subjects": [asdict(cost) for cost in costs],
     }
-
-
-def format_duration(seconds: float) -> str:
-    """A time in words."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def estimate_audit(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> list[AuditCost]:
@@ -283,17 +288,22 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     case = first.with_stem(ready.setting.model, ready.chosen_stem.stem)
     with open_display() as display:
         display.say(f"{ready.subject.key}: scoring one chain to estimate the time")
-    written, works, start = Counter[str](), list[Work](), perf_counter()
+    written, works = Counter[str](), list[Work]()
+    start = perf_counter()
+    [case] = generate_texts(ready.setting, [case], ready.assays.values(), lambda tokens: written.update(tokens=tokens))
+    texts_end = perf_counter()
     [result] = battery.run_battery(
         ready.setting, [case], tuple(ready.assays.values()), budget=config.budget, backend=config.backend,
-        notify=lambda tokens: written.update(tokens=tokens), keep_work=works.append,
+        keep_work=works.append,
     )  # fmt: skip
-    seconds = perf_counter() - start + ready.sampling_seconds / len(ready.first_chains)
+    end = perf_counter()
     chains = sum(map(len, ready.batches)) * len(ready.first_chains) // len(ready.batches[0])
-    texts = len(result.case.generated_texts)
+    of_each = chains / len(ready.first_chains)
+    seconds = RunSeconds(of_each * ready.sampling_seconds, chains * (texts_end - start), chains * (end - texts_end))
+    gates, other_seconds = estimate_gates(ready.setting, ready.assays, result, seconds)
     return AuditCost(
-        ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains, works[0],
-        describe_counterfactuals(ready), estimate_gates(ready.setting, ready.assays, result),
+        ready.subject, chains, len(result.records), len(case.generated_texts), written["tokens"], seconds.total,
+        works[0], describe_counterfactuals(ready), seconds.chains, other_seconds, gates,
     )  # fmt: skip
 
 

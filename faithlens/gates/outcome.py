@@ -62,12 +62,16 @@ class Scores:
     Attributes:
         by_chain: for each question and chain, the scores without a step by the name of their measure.
         prompts: the text of each question's prompt; empty where the traces were not given.
-        chains: the text of each chain of thought; empty where the traces were not given.
+        steps: the texts of the steps of each chain of thought; empty where the traces were not given.
+        wrong_steps: the indices of the steps of each chain that do not follow (`derivation.step` is 0).
     """
 
     by_chain: Mapping[tuple[str, int], Mapping[str, ChainScore]]
     prompts: Mapping[str, str] = field(default_factory=dict[str, str])
-    chains: Mapping[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
+    steps: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict[tuple[str, int], tuple[str, ...]])
+    wrong_steps: Mapping[tuple[str, int], tuple[int, ...]] = field(
+        default_factory=dict[tuple[str, int], tuple[int, ...]]
+    )
 
     def has(self, *measures: str) -> bool:
         """Whether the run has scores, or reasons for missing ones, of any of `measures`."""
@@ -87,11 +91,16 @@ def read_scores(scores: pd.DataFrame, traces: pd.DataFrame | None = None) -> Sco
         value, reason = (None if pd.isna(row[name]) else row[name] for name in ("value", "reason"))
         at = by_chain.setdefault((row["question"], _read_sample(row)), {})
         at[row["measure"]] = ChainScore(value, reason, row["condition"])
+    wrong_steps: dict[tuple[str, int], tuple[int, ...]] = {}
+    is_wrong = (scores["measure"] == "derivation.step") & (scores["value"] == 0)
+    for row in scores[is_wrong].sort_values("step").to_dict("records"):
+        key = row["question"], _read_sample(row)
+        wrong_steps[key] = (*wrong_steps.get(key, ()), int(row["step"]))
     if traces is None:
-        return Scores(by_chain)
+        return Scores(by_chain, wrong_steps=wrong_steps)
     prompts = dict(zip(traces["question"], traces["prompt"], strict=True))
-    chains = {(row["question"], _read_sample(row)): row["cot"] for row in traces.to_dict("records")}
-    return Scores(by_chain, prompts, chains)
+    steps = {(row["question"], _read_sample(row)): tuple(map(str, row["steps"])) for row in traces.to_dict("records")}
+    return Scores(by_chain, prompts, steps, wrong_steps)
 
 
 def _read_sample(row: Mapping[Hashable, Any]) -> int:

@@ -70,7 +70,7 @@ def open_predicted_errors(scores: Scores, outcomes: Sequence[Outcome]) -> list[O
         right = read_score(row, "accuracy.full").value
         wrong[question] |= right is not None and right < 0.5
         words = read_words(scores.prompts.get(question, ""))
-        unsaid.setdefault(question, set()).update(words - read_words(scores.chains.get((question, sample), "")))
+        unsaid.setdefault(question, set()).update(words - read_words("".join(scores.steps.get((question, sample), ()))))
     every = sorted(set[str]().union(*unsaid.values()))
     also = {f"the word {word!r}": {question: word in words for question, words in unsaid.items()} for word in every}
     separation = find_separation(dict.fromkeys(unsaid, ""), wrong, also=also)

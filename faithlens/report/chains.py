@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from faithlens.console import shorten_line
 from faithlens.gates.outcome import Outcome, join_gates, read_scores
 from faithlens.gates.profile import judge_chains
 from faithlens.measures.answers import option_probabilities
@@ -108,7 +109,7 @@ def collect_chains(
             "answer": judge_answer(trace["answer"], trace["predicted"]),
             "steps": len(steps),
             "effect": _find_largest(shades[shade]) if shade else None,
-            "about": _shorten(trace["prompt"][start:]),
+            "about": shorten_line(trace["prompt"][start:], SNIPPET),
         }
         detail = {
             **{name: trace[name] for name in ("prompt", "stem", "said", "answer", "predicted", "finish", "n_tokens")},
@@ -272,9 +273,3 @@ def _find_shared_start(prompts: Sequence[str]) -> int:
     first, last = min(prompts), max(prompts)  # what these two begin with alike, all do
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return 1 + max(first.rfind("\n", 0, length), first.rfind(">", 0, length))
-
-
-def _shorten(text: str) -> str:
-    """The beginning of a text on one line."""
-    line = " ".join(text[: 20 * SNIPPET].split())
-    return line if len(line) <= SNIPPET else line[: SNIPPET - 1] + "…"

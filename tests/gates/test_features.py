@@ -47,7 +47,7 @@ def test_questions_with_a_feature_fail_undisturbed() -> None:
 def make_wrong_scores(prompts: dict[str, str], wrong: set[str], chains: dict[str, str]) -> Scores:
     rows = {q: {"mediation.moves": 1.0, "accuracy.full": float(q not in wrong)} for q in prompts}
     scores = make_scores(prompts, **rows)
-    return Scores(scores.by_chain, prompts, {(q, 0): text for q, text in chains.items()})
+    return Scores(scores.by_chain, prompts, {(q, 0): (text,) for q, text in chains.items()})
 
 
 def test_wrong_answers_predicted_by_an_unmentioned_word_are_open() -> None:

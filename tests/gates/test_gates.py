@@ -1,6 +1,9 @@
 """Each gate on scores that are written by hand."""
 
+import pandas as pd
+
 from faithlens.gates import capable, causal, derived, disclosed, legible, serial, undisturbed
+from faithlens.gates.outcome import read_scores
 from tests.gates.scores_by_hand import HIDDEN, SAME, SHARE, judge, make_scores
 
 
@@ -58,6 +61,28 @@ def test_capable_derived_and_serial() -> None:
         "a": "pass", "b": "fail", "c": "open", "d": "pass", "ahead": "fail", "unfollowed": "fail", "easy": "pass",
         "unmeasured": "open",
     }  # fmt: skip
+
+
+def test_the_reason_of_derived_quotes_the_first_step_that_does_not_follow() -> None:
+    """By a chain of four steps of which the second and the fourth are wrong; without the chain only by number."""
+    steps = ["Bo has 3. ", "By finding 4\nmore he gets to 9. ", "By finding 1 he gets to 10. ", "So 12."]
+    common = {"question": "q", "sample": 1, "condition": "full", "fraction": None, "reason": None}
+    rows = [
+        {**common, "measure": "derivation.step", "step": step, "value": value}
+        for step, value in ((3, 0.0), (2, 1.0), (1, 0.0), (0, None))
+    ]
+    scores = pd.DataFrame([*rows, {**common, "measure": "derivation.follows", "step": None, "value": 0.0}])
+    traces = pd.DataFrame([{"question": "q", "sample": 1, "prompt": "?", "steps": steps}])
+    claim = "does not follow from the question and the steps before it"
+    [outcome] = derived.judge(read_scores(scores, traces))
+    assert outcome.reason == f"step 2 of 4 {claim}: 'By finding 4 more he gets to 9.'; nor does step 4"
+    [without_text] = derived.judge(read_scores(scores))
+    assert without_text.reason == f"step 2 {claim}; nor does step 4"
+    third = scores.assign(value=0.0)
+    assert derived.judge(read_scores(third))[0].reason == f"step 1 {claim}; nor do steps 2, 3, 4"
+    traces.at[0, "steps"] = ["Bo has 3. ", "1 + 1 = 3, " * 50, "So 5.", "So 12."]
+    [long] = derived.judge(read_scores(scores, traces))
+    assert long.reason == f"step 2 of 4 {claim}: '{'1 + 1 = 3, ' * 9}…'; nor does step 4"
 
 
 def test_disclosed() -> None:

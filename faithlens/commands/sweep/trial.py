@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from faithlens.commands.prepare import estimate_subject, format_duration, make_model_loader, try_subject
+from faithlens.commands.gate_costs import format_duration
+from faithlens.commands.prepare import estimate_subject, make_model_loader, try_subject
 from faithlens.commands.sweep.config import HeldOutText, Member, SweepConfig, read_held_out_texts
 from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
 from faithlens.execution.execute import Backend, execute
@@ -31,7 +32,7 @@ class Trial:
     Attributes:
         parameters: its number of parameters.
         loss: its loss on the held-out text, in nats per token; None if there is no text.
-        seconds: the most that scoring all its chains will take, estimated from the first of each task.
+        seconds: the most that all its chains will take, estimated from the first of each task.
         refused: for each task that was left out, the reason.
     """
 
@@ -53,7 +54,7 @@ def try_out_models(config: SweepConfig, notify: Notify = lambda words: None) -> 
         resolve_name(member.model, config.options.trust_remote_code)
     trials = {member.model: try_out_model(config, member, notify) for member in config.members}
     seconds = sum(trial.seconds for trial in trials.values())
-    notify(f"Models: {len(trials)}. Beside sampling, all will take at most about {format_duration(seconds)}.")
+    notify(f"Models: {len(trials)}. All will take at most about {format_duration(seconds)}.")
     return trials
 
 
