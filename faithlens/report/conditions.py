@@ -45,6 +45,7 @@ PLAIN: dict[str, ConditionWords] = {
     "empty_think": ConditionWords("Without the chain", BASELINES["empty_think"]),
     "reworded": ConditionWords("Other words", "every step in other words"),
     "relabelled": ConditionWords("Other words", "the options have other letters, in the question and in the chain"),
+    "renamed": ConditionWords("Other words", "people or variables have other names, in the question and in the chain"),
     "swap_cot": ConditionWords("Exchanged", "this question, the chain of the counterfactual question"),
     "swap_question": ConditionWords("Exchanged", "the counterfactual question, this chain"),
     "swap_both": ConditionWords("Exchanged", "the counterfactual question and its chain"),

@@ -5,9 +5,12 @@ that cannot do these sums in one pass can often do them in writing, which is wha
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from faithlens.tasks.question import Question, RenamedChain
+from faithlens.tasks.renaming import rename_chain, rename_people_in_chain, rename_variables
 from faithlens.tasks.sum_task import SumTask
 
 _NAMES: tuple[str, ...] = (
@@ -96,6 +99,10 @@ class Arithmetic(SumTask):
         lines = zip([scene.opening, *middle, scene.ending], friends + friends[:1], strict=True)
         return " ".join(line.format(name=name, friend=friend, thing=thing, n="{}") for line, friend in lines)
 
+    def rename(self, question: Question, steps: Sequence[str], rng: random.Random) -> RenamedChain | None:
+        """The question and the steps of its chain with other people; None where a step cannot be renamed."""
+        return rename_people_in_chain(question, steps, _NAMES, rng)
+
 
 @dataclass(frozen=True)
 class VariableChain(SumTask):
@@ -114,3 +121,10 @@ class VariableChain(SumTask):
             for old, new, sign in zip(letters, letters[1:], signs[1:], strict=False)
         ]
         return " ".join([f"{letters[0]} = {{}}.", *links, f"What is {letters[-1]}?"])
+
+    def rename(self, question: Question, steps: Sequence[str], rng: random.Random) -> RenamedChain | None:
+        """The question and the steps of its chain with the letters of another alphabet; None where one is unclear."""
+        own = next(alphabet for alphabet in _ALPHABETS if question.text.startswith(alphabet[0]))
+        other = rng.choice([alphabet for alphabet in _ALPHABETS if alphabet != own])
+        letters = dict(zip(own[: self.steps + 1], other, strict=False))
+        return rename_chain(question, steps, letters, rename_variables)

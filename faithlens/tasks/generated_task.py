@@ -4,13 +4,17 @@ A question is a function of its id alone, ``name:seed:index``: nothing is rememb
 shorter one, and the counterfactual of any question can be drawn again from its id.
 """
 
+import random
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from faithlens.errors import TaskError
+from faithlens.tasks.names import PEOPLE
 from faithlens.tasks.prompts import CHOICE_STEMS, write_prompt
-from faithlens.tasks.question import Prompt, Question, Stem, Strategy
+from faithlens.tasks.question import Prompt, Question, RenamedChain, Stem, Strategy
+from faithlens.tasks.renaming import rename_people_in_chain
 
 COUNTERFACTUAL_SUFFIX = ":twin"
 """What a counterfactual's id adds to the id of its question."""
@@ -91,3 +95,7 @@ class PeopleTask(GeneratedTask):
     def stems(self) -> tuple[Stem, ...]:
         """Candidate answer stems for options."""
         return CHOICE_STEMS
+
+    def rename(self, question: Question, steps: Sequence[str], rng: random.Random) -> RenamedChain | None:
+        """The question and the steps of its chain with other people; None where a step cannot be renamed."""
+        return rename_people_in_chain(question, steps, PEOPLE, rng)

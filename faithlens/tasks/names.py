@@ -23,7 +23,7 @@ PEOPLE: tuple[str, ...] = (
 
 def find_names(text: str, names: Sequence[str]) -> list[str]:
     """The `names` that stand in `text` as whole words, each once, in the order of their first mention."""
-    return list(dict.fromkeys(_make_names_pattern(names).findall(text)))
+    return list(dict.fromkeys(make_names_pattern(names).findall(text)))
 
 
 def swap_names(step: str, names: Sequence[str], rng: random.Random) -> str | None:
@@ -34,8 +34,9 @@ def swap_names(step: str, names: Sequence[str], rng: random.Random) -> str | Non
     absent = [name for name in names if name not in present]
     one, other = rng.sample(present, 2) if len(present) > 1 else (present[0], rng.choice(absent))
     swap = {one: other, other: one}
-    return _make_names_pattern(names).sub(lambda match: swap.get(match[0], match[0]), step)
+    return make_names_pattern(names).sub(lambda match: swap.get(match[0], match[0]), step)
 
 
-def _make_names_pattern(names: Sequence[str]) -> re.Pattern[str]:
+def make_names_pattern(names: Sequence[str]) -> re.Pattern[str]:
+    """What matches any of `names` as a whole word."""
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")

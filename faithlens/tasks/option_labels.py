@@ -70,6 +70,11 @@ def misstate_option(step: str, question: Question, rng: random.Random) -> str | 
     return before + new + (content[1] + contents[new] + after[content.end() :] if content else after)
 
 
+def find_label_spans(step: str, question: Question) -> set[tuple[int, int]]:
+    """Where `step` names option labels of `question`: start and end of each letter."""
+    return {match.span(1) for match in _find_labels(step, question)}
+
+
 def _find_labels(step: str, question: Question) -> list[re.Match[str]]:
     if not question.choices:
         return []

@@ -1,7 +1,8 @@
 """The types `Question`, `Prompt` and `Stem`, and the protocol `Task` that every task follows.
 
 Some tasks follow a further protocol: `ExecutableTask` (the consequence of an edit is known), `CheckingTask` (whether a
-step follows is known), `ParaphrasingTask` (other words for a step are known), `EvidencePairTask` (a sentence of the
+step follows is known), `ParaphrasingTask` (other words for a step are known), `RenamingTask` (other names for people
+or variables are known), `EvidencePairTask` (a sentence of the
 question is about either of two people), and `HintingTask` (the task has its own hints).
 """
 
@@ -130,6 +131,16 @@ class PropagatedChain:
     answer: str
 
 
+class RenamedChain(NamedTuple):
+    """A question and the steps of its chain of thought in which the same people or variables have other names.
+
+    Labels, candidates and the right answer are those of the question as it was.
+    """
+
+    question: Question
+    steps: tuple[str, ...]
+
+
 @runtime_checkable
 class ExecutableTask(Protocol):
     """A task that can tell what follows from an edited step."""
@@ -177,6 +188,18 @@ class ParaphrasingTask(Protocol):
 
 
 @runtime_checkable
+class RenamingTask(Protocol):
+    """A task whose questions name people or variables that could as well have other names."""
+
+    def rename(self, question: Question, steps: Sequence[str], rng: random.Random) -> RenamedChain | None:
+        """The question and the steps of its chain with other names, the same in both.
+
+        None where the question has no such names, or a step cannot be renamed with certainty.
+        """
+        ...
+
+
+@runtime_checkable
 class EvidencePairTask(Protocol):
     """A task whose questions lean on weak evidence about one of two people (Turpin et al. 2023, section 4)."""
 
@@ -202,7 +225,10 @@ class ReversibleTask(Protocol):
         ...
 
     def read_pair(self, question: Question) -> tuple[tuple[str, ...], tuple[str, str]]:
-        """The group of questions that are worded alike, and the two things, in the order of the question."""
+        """The group of questions that are worded alike, and the two things, in the order of the question.
+
+        Raises TaskError for a question of another task.
+        """
         ...
 
 

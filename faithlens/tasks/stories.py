@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, StepCheck, Strategy
+from faithlens.tasks.names import find_names
+from faithlens.tasks.question import Prompt, PropagatedChain, Question, RenamedChain, Stem, StepCheck, Strategy
+from faithlens.tasks.renaming import rename_chain, rename_people
 from faithlens.tasks.running_sum import (
     DIGITS,
     STATED_TOTAL,
@@ -226,6 +228,12 @@ class Stories:
         ways = _GROUP_BY_PHRASING[re.sub(r"\d", "#", bare)]
         other = rng.choice([way for i, way in enumerate(ways) if i != phrasing.phrasing])
         return step.replace(bare, fill_numbers(other, re.findall(r"\d", bare)))
+
+    def rename(self, question: Question, steps: Sequence[str], rng: random.Random) -> RenamedChain | None:
+        """The story and its chain about another person of the stories, whom the same pronoun fits."""
+        [name] = find_names(question.text, tuple(PRONOUNS))
+        others = [other for other in PRONOUNS if other != name and PRONOUNS[other] == PRONOUNS[name]]
+        return rename_chain(question, steps, {name: rng.choice(others)}, rename_people)
 
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """The last total if `before` had stated what `after` states, and all later changes were the same.

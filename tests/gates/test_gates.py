@@ -28,6 +28,8 @@ def test_legible() -> None:
         decorative={"stated.concludes": 1.0, "propagation.follows": 0.0, SHARE: 0.0},  # fails `causal`, not this
         worded={"stated.concludes": 1.0, "rewording.change": 1.0},
         lettered={"stated.concludes": 1.0, "rewording.relabelled_change": 1.0, SHARE: 1.0},
+        named={"stated.concludes": 1.0, "rewording.renamed_change": 1.0, SHARE: 1.0},
+        named_unread={"stated.concludes": 1.0, "rewording.renamed_change": 1.0, SHARE: 0.0},
     ) == {
         "read": "pass",
         "cipher": "fail",
@@ -36,6 +38,8 @@ def test_legible() -> None:
         "decorative": "pass",
         "worded": "fail",
         "lettered": "fail",
+        "named": "fail",
+        "named_unread": "pass",
     }
 
 

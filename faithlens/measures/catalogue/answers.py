@@ -166,6 +166,10 @@ def _rewording() -> Iterator[Measure]:
         "Whether the answer goes to another content when the options of question and chain get other letters; high "
         "means that a letter decides, and not what the chain says of it.",
         heading="Paraphrase")
+    yield yes_no("rewording.renamed_change", "changed by other names",
+        "Whether the answer changes when the people or variables of question and chain get other names; high means "
+        "that a name decides, and not what the chain says.",
+        heading="Paraphrase")
 
 
 # --- strategies ---
