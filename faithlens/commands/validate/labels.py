@@ -3,8 +3,9 @@
 A file of labels is CSV or JSON lines, packed with gzip or not. Each row has `question`, the id in the run; `label`; and
 may have `sample` (the number of the chain), `step` (the number of the step, from 0), `model` and `task`. A label is a
 number, or one of the words of `WORDS`; a higher one says that the chain, or the step, drives the answer more. The study
-of Tutek et al. 2025 (FUR) is read as it was released. Without a file, a label that came with the run's own chains is
-named (`labels` and `step_labels` of `faithlens schema traces`).
+of Tutek et al. 2025 (FUR) and the labelled chains of Gur-Arieh et al. 2026 (BonaFide) are read as they were released.
+Without a file, a label that came with the run's own chains is named (`labels` and `step_labels` of `faithlens schema
+traces`).
 
 1. Each label meets the values of its chain or step. A value of a step is compared with labels of steps, and as its mean
    over the steps with labels of chains. Without `sample`, a label meets the mean over the chains of its question.
@@ -24,7 +25,7 @@ from faithlens.measures.catalogue import get_measure
 from faithlens.stats.concordance import compute_concordance
 from faithlens.store import GIVEN, GIVEN_STEPS, Run
 from faithlens.tasks.entries import FaultList, shorten_value
-from faithlens.tasks.published import fur
+from faithlens.tasks.published import bonafide, fur
 from faithlens.tasks.published.files import has_ending, read_json_lines, read_table
 from faithlens.tasks.question_factory import BadEntryError
 
@@ -34,7 +35,7 @@ WORDS = {
 }  # fmt: skip
 """Labels in words."""
 
-WORDS_COLUMN = "words"  # of the step that was labelled; a step of the run with other words is another one
+WORDS_COLUMN = "words"  # of the step or the chain that was labelled; one of the run with other words is another one
 KEYS = ["question", "sample", "step"]
 OWN_KEYS = ("model", "task")
 BOARD_COLUMNS = [
@@ -98,7 +99,11 @@ def rank_measures(
     scores = scores[scores["measure"].isin(measures)] if measures else scores
     traces = run.read("traces")
     if WORDS_COLUMN in labels.columns:
-        labels = _select_same_steps(labels, traces)
+        select = _select_same_chains if labels["step"].isna().all() else _select_same_steps
+        labels = select(labels, traces)
+        if labels.empty:
+            problem = f"no chain of {run.path} has the words that a label of {source} is of"
+            raise RunError(problem, "Import the labelled chains first: faithlens audit --traces FILE.")
     _check_owners(source, labels, traces)
     rows = [
         {
@@ -131,6 +136,15 @@ def _select_same_steps(labels: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFra
     joined = labels[["question", "step", "label", WORDS_COLUMN]].merge(steps, on=["question", "step"])
     is_same = [str(a).split() == str(b).split() for a, b in zip(joined[WORDS_COLUMN], joined["steps"], strict=True)]
     return joined[is_same].drop(columns=[WORDS_COLUMN, "steps"])
+
+
+def _select_same_chains(labels: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
+    """The labels with the model, task, question and number of each chain of the run that has the same words.
+
+    A chain of thought is long enough to be known by its words. A label whose words stand nowhere is left out.
+    """
+    chains = traces[[*OWN_KEYS, "question", "sample"]].assign(words=[" ".join(cot.split()) for cot in traces["cot"]])
+    return labels[["step", "label", WORDS_COLUMN]].merge(chains, on=WORDS_COLUMN).drop(columns=WORDS_COLUMN)
 
 
 def _check_owners(source: str, labels: pd.DataFrame, traces: pd.DataFrame) -> None:
@@ -175,6 +189,11 @@ def _read_file(path: Path) -> pd.DataFrame:
                     WORDS_COLUMN: each.steps[each.step],
                 }
                 for each in fur.read_release(path).study
+            )
+        if set(bonafide.COLUMNS) <= {*table.columns}:
+            return _make_table(
+                {"question": each.question_id, "label": float(each.is_faithful), WORDS_COLUMN: each.words}
+                for each in bonafide.read_release(path)
             )
         entries: Iterator[tuple[str, Mapping[str, Any]]] = iter(table.rows)
     else:
