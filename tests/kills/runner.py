@@ -100,8 +100,9 @@ def prepare_again(folder: Path) -> None:
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file that the manifests of finished runs in a folder list, and of every file that is not hidden
-    where there is no run; of the report without what it copies of the manifest, and of readers.json without the time.
+    """The bytes of every file that the manifests of finished runs in a folder list, and of every file that is not
+    hidden where there is no run; of the report without what it copies of the manifest, and of readers.json without the
+    time.
     """
     runs = [manifest.parent for manifest in folder.glob("**/manifest.json")]
     if runs and runs != [folder]:
