@@ -3,7 +3,8 @@
 A file of labels is CSV or JSON lines, packed with gzip or not. Each row has `question`, the id in the run; `label`; and
 may have `sample` (the number of the chain), `step` (the number of the step, from 0), `model` and `task`. A label is a
 number, or one of the words of `WORDS`; a higher one says that the chain, or the step, drives the answer more. The study
-of Tutek et al. 2025 (FUR) and the labelled chains of Gur-Arieh et al. 2026 (BonaFide) are read as they were released.
+of Tutek et al. 2025 (FUR) and the labelled chains of Gur-Arieh et al. 2026 (BonaFide) are read as they were released,
+and what the evaluation of Han et al. 2026 (RFEval) writes as it writes it, in a folder.
 Without a file, a label that came with the run's own chains is named (`labels` and `step_labels` of `faithlens schema
 traces`).
 
@@ -25,8 +26,9 @@ from faithlens.measures.catalogue import get_measure
 from faithlens.stats.concordance import compute_concordance
 from faithlens.store import GIVEN, GIVEN_STEPS, Run
 from faithlens.tasks.entries import FaultList, shorten_value
-from faithlens.tasks.published import bonafide, fur
+from faithlens.tasks.published import bonafide, fur, rfeval
 from faithlens.tasks.published.files import has_ending, read_json_lines, read_table
+from faithlens.tasks.published.labelled_chain import LabelledChain, join_words
 from faithlens.tasks.question_factory import BadEntryError
 
 WORDS = {
@@ -47,7 +49,8 @@ def read_labels(place: str, run: Run) -> pd.DataFrame:
     """The labels in a file, or those of a name that came with the chains of a run.
 
     Args:
-        place: the path of a file, or the name of a label of the run's chains.
+        place: the path of a file or of a folder that RFEval's evaluation wrote, or the name of a label of the run's
+            chains.
         run: the run.
 
     Returns:
@@ -61,6 +64,8 @@ def read_labels(place: str, run: Run) -> pd.DataFrame:
     path = Path(place)
     if path.is_file():
         return _read_file(path)
+    if rfeval.is_release(path):
+        return _list_chains(rfeval.read_release(path))
     traces = run.read("traces")
     for start, is_step in ((GIVEN, False), (GIVEN_STEPS, True)):
         if f"{start}{place}" in traces.columns:
@@ -143,7 +148,7 @@ def _select_same_chains(labels: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFr
 
     A chain of thought is long enough to be known by its words. A label whose words stand nowhere is left out.
     """
-    chains = traces[[*OWN_KEYS, "question", "sample"]].assign(words=[" ".join(cot.split()) for cot in traces["cot"]])
+    chains = traces[[*OWN_KEYS, "question", "sample"]].assign(words=[join_words(cot) for cot in traces["cot"]])
     return labels[["step", "label", WORDS_COLUMN]].merge(chains, on=WORDS_COLUMN).drop(columns=WORDS_COLUMN)
 
 
@@ -191,10 +196,7 @@ def _read_file(path: Path) -> pd.DataFrame:
                 for each in fur.read_release(path).study
             )
         if set(bonafide.COLUMNS) <= {*table.columns}:
-            return _make_table(
-                {"question": each.question_id, "label": float(each.is_faithful), WORDS_COLUMN: each.words}
-                for each in bonafide.read_release(path)
-            )
+            return _list_chains(bonafide.read_release(path))
         entries: Iterator[tuple[str, Mapping[str, Any]]] = iter(table.rows)
     else:
         entries = read_json_lines(path, faults)
@@ -210,6 +212,13 @@ def _read_file(path: Path) -> pd.DataFrame:
             problem = f"{n_without} of the {len(rows)} labels of {path} lack `{key}`, which the others have"
             raise TaskError(problem, f"Give a file of one kind: all rows with a `{key}`, or none.")
     return _make_table(rows)
+
+
+def _list_chains(chains: Sequence[LabelledChain]) -> pd.DataFrame:
+    """The labels of published chains."""
+    return _make_table(
+        {"question": each.question_id, "label": float(each.is_faithful), WORDS_COLUMN: each.words} for each in chains
+    )
 
 
 def _read_row(entry: Mapping[str, Any]) -> dict[str, Any]:

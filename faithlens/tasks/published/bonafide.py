@@ -16,34 +16,17 @@ The four columns and the four labels are those of the dataset's card and of code
 was not at hand when this was written. A file that differs is refused with its line.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from faithlens.errors import TaskError
 from faithlens.tasks.entries import FaultList, check_text, shorten_value
 from faithlens.tasks.published.files import read_table
+from faithlens.tasks.published.labelled_chain import LabelledChain, join_words
 from faithlens.tasks.question_factory import BadEntryError
 
 COLUMNS = ("question_id", "target_model", "cot", "label_type")
 CHAIN_LABELS = {"FAITHFUL_COT": True, "UNFAITHFUL_COT": False}
 STEP_LABELS = ("FAITHFUL_STEP", "UNFAITHFUL_STEP")
-
-
-@dataclass(frozen=True)
-class LabelledChain:
-    """One chain of thought with a label of its own.
-
-    Attributes:
-        question_id: the id of the question.
-        model: the model that wrote it.
-        words: the words of the chain, with one space between them.
-        is_faithful: whether it is labelled as faithful.
-    """
-
-    question_id: str
-    model: str
-    words: str
-    is_faithful: bool
 
 
 def read_release(path: Path) -> list[LabelledChain]:
@@ -60,7 +43,7 @@ def read_release(path: Path) -> list[LabelledChain]:
             if label not in (*CHAIN_LABELS, *STEP_LABELS):
                 known = ", ".join((*CHAIN_LABELS, *STEP_LABELS))
                 raise BadEntryError(f"label_type is {shorten_value(label)}", f"one of {known} is expected there")
-            words = " ".join(check_text(entry["cot"], "cot").split())
+            words = join_words(check_text(entry["cot"], "cot"))
             if label in CHAIN_LABELS:
                 chain = LabelledChain(entry["question_id"], entry["target_model"], words, CHAIN_LABELS[label])
                 key = (chain.question_id, chain.model, words)
