@@ -63,7 +63,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a reader will be asked.
+    """What a reader will be asked, without what is requested once more because a reply cannot be read.
 
     Attributes:
         requests: the number of requests.

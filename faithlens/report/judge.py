@@ -22,6 +22,8 @@ def format_plans(costs: Mapping[str, Mapping[str, int]]) -> RenderableType:
     for name, cost in costs.items():
         tokens = f"about {cost['tokens']:,} tokens, and at most {cost['most_reply_tokens']:,} tokens of replies"
         lines.append(f"{name}: {cost['requests']:,} requests, {tokens}" if cost["requests"] else f"{name}: no requests")
+    if any(cost["requests"] for cost in costs.values()):
+        lines.append("Not counted: a reply that cannot be read is requested once more.")
     return Text("\n".join(lines))
 
 

@@ -39,6 +39,7 @@ def test_the_command_prints_costs_tables_and_json(path: Path, server: JudgeServe
     assert dry.exit_code == 0
     assert "words: no requests" in dry.output
     assert "requests, about" in dry.output
+    assert "Not counted: a reply that cannot be read is requested once more." in dry.output
     assert server.seen == []
     planned = runner.invoke(app, [*command, "--dry-run", "--json"])
     costs = json.loads(planned.stdout)["costs"]
