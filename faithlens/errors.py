@@ -197,6 +197,25 @@ def list_several(values: T | Sequence[T]) -> list[T]:
     return list(cast("Sequence[T]", values)) if several else [cast("T", values)]
 
 
+def check_type(value: object, expected: type, what: str, fix: str, error: type[FaithlensError] = ConfigError) -> None:
+    """Check that an argument is of the class `expected`; `what` says which argument it is, and `fix` how to get one.
+
+    A text is a sequence of letters, and no `Sequence` here.
+
+    Raises:
+        FaithlensError: of class `error`, with the class that `value` has.
+    """
+    if not isinstance(value, expected) or (expected is Sequence and isinstance(value, str)):
+        name = "list" if expected is Sequence else expected.__name__
+        raise error(f"{what} must be a {name}, got {describe_type(value)}", fix)
+
+
+def describe_type(value: object) -> str:
+    """The class of a value, and the value itself where it is a short text: ``str 'O5'``, ``list``."""
+    is_short = isinstance(value, str) and len(value) <= _LONGEST_REASON
+    return f"{type(value).__name__} {value!r}" if is_short else type(value).__name__
+
+
 def check_fields(settings: object) -> None:
     """Check that each number, word, switch and tuple in a dataclass is of the type that the class states.
 

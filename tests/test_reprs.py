@@ -67,6 +67,8 @@ def test_cases_and_plans_are_one_line_and_a_table() -> None:
     case = fl.think(model, task, task.draw_questions(1, seed=0)[0])
     assert repr(case).startswith(f"Case({case.question.id!r}, chain 0, 4 steps, candidates ")
     assert all(f"<td>{step.strip()}" in case._repr_html_().replace("<td> ", "<td>") for step in case.trace.texts[1:])
+    assert "<tr><td>step 0</td><td>Start at" in case._repr_html_().replace("<td> ", "<td>")
+    assert [piece.name for piece in case.trace.pieces if f"<td>{piece.name}</td>" not in case._repr_html_()] == []
     hostile = replace(case, trace=replace(case.trace, texts=(HOSTILE, *case.trace.texts[1:])))
     assert "<script" not in hostile._repr_html_()
     plan = fl.plan_passes(model, fl.interventions.truncate_stepwise(case))

@@ -11,8 +11,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
-from faithlens.errors import ModelError, PlanError, TraceError, check_choice
+from faithlens.errors import ModelError, PlanError, TaskError, TraceError, check_choice, check_type
 from faithlens.execution.execute import BACKENDS, Backend, execute
 from faithlens.execution.sample import Continuation, Sampling
 from faithlens.execution.samplers.own import OWN
@@ -21,7 +22,7 @@ from faithlens.interventions.case import Case, FailedChain, make_case, make_key
 from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import option_coverage
-from faithlens.model.model import Model
+from faithlens.model.model import Model, check_model
 from faithlens.model.trace import Finish, Segmenter, Trace, make_trace, split_thoughts
 from faithlens.plan.memory import plan_passes
 from faithlens.tasks.counterfactuals import Counterfactual, find_counterfactual
@@ -36,6 +37,7 @@ CHAIN_DRAFTS = ("chain", "counterfactual")
 """The names of the drafts of a question's own chain of thought, and of the one for its counterfactual question."""
 MIN_COVERAGE = 0.5  # the options must hold this much of the model's probability under a stem
 N_TRIED_CHAINS = 6  # the stems are tried on so many finished chains of thought
+_TASK_FIX = "fl.load_task gives one, of a name or of a class of your own."
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,26 @@ def make_cases(
         A case for each usable chain, in the order of the questions.
 
     Raises:
-        ModelError: the model wrote no usable chain of thought, or answers under none of the task's stems.
+        TaskError: not a task, or no list of questions.
+        ModelError: not a model, it wrote no usable chain of thought, or it answers under none of the task's stems.
     """
+    check_model(model)
+    check_type(task, Task, "the task", _TASK_FIX, TaskError)
+    _check_questions(questions)
     chains = sample_chains(
         model, task, questions, sampling, seed, samples=samples, with_counterfactuals=with_counterfactuals
     )
     stem = choose_stem(model, task, chains).stem
     return [chain.with_stem(model, stem) for chain in chains if isinstance(chain, Case)]
+
+
+def _check_questions(questions: object) -> None:
+    fix = "Pass a list, such as task.draw_questions(8, seed=0)."
+    check_type(questions, Sequence, "the argument questions", fix, TaskError)
+    for question in cast(Sequence[object], questions):
+        check_type(question, Question, "each of the questions", fix, TaskError)
+    if not questions:
+        raise TaskError("at least one question is needed, got none", fix)
 
 
 def sample_chains(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from faithlens.console import format_html_table
-from faithlens.errors import TraceError
+from faithlens.errors import TraceError, check_type
 from faithlens.execution.sample import Continuation
 from faithlens.interventions.prompt_pieces import make_empty_think_piece, make_question_piece
 from faithlens.model.model import Model
@@ -136,8 +136,7 @@ class Case:
         )
 
     def _repr_html_(self) -> str:
-        prompt, *steps = self.trace.texts
-        rows = [("prompt", prompt), *((f"step {i}", step) for i, step in enumerate(steps, start=1))]
+        rows = [(piece.name, text) for piece, text in zip(self.trace.pieces, self.trace.texts, strict=True)]
         answers = [("right answer", self.question.answer or None), ("candidates", ", ".join(self.candidates))]
         return format_html_table(f"Case {self.question.id}", ("part", "text"), [*rows, *answers])
 
@@ -269,6 +268,16 @@ class Case:
 
     def _make_condition(self, name: str, pieces: tuple[Piece, ...], edits: tuple[Edit, ...] = ()) -> Condition:
         return Condition(name, pieces, self.options, edits, spellings=self.get_slot().spellings)
+
+
+def check_case(case: object) -> None:
+    """Refuse what is no `Case`, such as a list of cases.
+
+    Raises:
+        TraceError: with the class of `case`.
+    """
+    fix = "fl.think(model, task, question) gives a case; pass the cases of a list one by one."
+    check_type(case, Case, "the case", fix, TraceError)
 
 
 def make_key(question: Question, sample: int = 0) -> str:

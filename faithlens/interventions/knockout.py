@@ -1,6 +1,6 @@
 """Which steps does the answer look at? Conditions that hide parts of the trace from the answer rows."""
 
-from faithlens.interventions.case import Case
+from faithlens.interventions.case import Case, check_case
 from faithlens.model.structure import Interval
 from faithlens.plan.condition import Condition, Knockout
 
@@ -18,8 +18,9 @@ def hide(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition
 
     Raises:
         PlanError: `hidden` is a single name.
-        TraceError: the case has no stem.
+        TraceError: not a case, or it has no stem.
     """
+    check_case(case)
     return case.make_condition(name, case.trace.pieces, (Knockout("answer", hidden),))
 
 
@@ -33,6 +34,7 @@ def hide_steps(case: Case) -> list[Condition]:
         The conditions, in the order of the steps.
 
     Raises:
-        TraceError: the case has no stem.
+        TraceError: not a case, or it has no stem.
     """
+    check_case(case)
     return [hide(case, f"knockout:{step.name}", (step.name,)) for step in case.trace.steps]

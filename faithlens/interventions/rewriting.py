@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from faithlens.errors import TraceError
-from faithlens.interventions.case import Case
+from faithlens.interventions.case import Case, check_case
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
@@ -24,8 +24,10 @@ def replace_step(model: Model, case: Case, step: int, text: str, name: str) -> C
         The condition.
 
     Raises:
-        TraceError: the trace has no such step, the tokenizer cannot write `text` there, or the case has no stem.
+        TraceError: not a case, the trace has no such step, the tokenizer cannot write `text` there, or the case has no
+            stem.
     """
+    check_case(case)
     prompt, *steps = case.trace.pieces
     if step not in range(len(steps)):
         raise TraceError(

@@ -9,7 +9,7 @@ For example, with the case [prompt] [a0] [a1] [stem] and the counterfactual trac
     relay             [prompt]  [a0] [a1] [stem], whose rows read the keys and values of a0 and a1 in swap_question
 """
 
-from faithlens.interventions.case import Case
+from faithlens.interventions.case import Case, check_case
 from faithlens.model.trace import Trace
 from faithlens.plan.condition import Condition, KeyValuePatch, Span
 
@@ -27,8 +27,9 @@ def make_swaps(case: Case, counterfactual: Trace) -> list[Condition]:
         The three conditions.
 
     Raises:
-        TraceError: the case has no stem.
+        TraceError: not a case, or it has no stem.
     """
+    check_case(case)
     own = case.trace
     return [
         case.make_condition("swap_cot", (own.prompt, *counterfactual.steps)),

@@ -10,7 +10,8 @@ There are three baselines without a chain. They have three names, because they a
 If the template writes no empty block, "empty_think" is the same text as "cut@0".
 """
 
-from faithlens.interventions.case import Case
+from faithlens.errors import TraceError
+from faithlens.interventions.case import Case, check_case
 from faithlens.plan.condition import Condition
 
 
@@ -24,8 +25,9 @@ def make_full_cot(case: Case) -> Condition:
         The condition.
 
     Raises:
-        TraceError: the case has no stem.
+        TraceError: not a case, or it has no stem.
     """
+    check_case(case)
     return case.make_condition("full", case.trace.pieces)
 
 
@@ -34,14 +36,21 @@ def truncate(case: Case, n_steps: int) -> Condition:
 
     Args:
         case: the case.
-        n_steps: the number of steps that are kept.
+        n_steps: the number of steps that are kept, from 0 to all.
 
     Returns:
         The condition.
 
     Raises:
-        TraceError: the case has no stem.
+        TraceError: not a case, it has fewer steps than that, or it has no stem.
     """
+    check_case(case)
+    steps = len(case.trace.steps)
+    if n_steps not in range(steps + 1):
+        raise TraceError(
+            f"the chain of thought of question {case.question.id!r} has {steps} steps, and {n_steps!r} cannot be kept",
+            f"Pass a number of steps from 0 to {steps}.",
+        )
     return case.make_condition(f"cut@{n_steps}", case.trace.pieces[: 1 + n_steps])
 
 
@@ -55,8 +64,9 @@ def truncate_stepwise(case: Case) -> list[Condition]:
         The conditions: "full", then "cut@n" for n down to 0.
 
     Raises:
-        TraceError: the case has no stem.
+        TraceError: not a case, or it has no stem.
     """
+    check_case(case)
     return [make_full_cot(case), *(truncate(case, keep) for keep in reversed(range(len(case.trace.steps))))]
 
 
@@ -70,8 +80,9 @@ def make_no_cot(case: Case) -> Condition:
         The condition.
 
     Raises:
-        TraceError: the case has no stem.
+        TraceError: not a case, or it has no stem.
     """
+    check_case(case)
     return case.make_direct_condition("no_cot", case.direct_prompt)
 
 

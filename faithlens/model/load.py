@@ -117,8 +117,8 @@ def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]
         return name, _fetch_from_hub(hub[1], hub[2], trust_remote_code)
     raise ModelError(
         f"no model {name!r}: it is no short name, folder, .gguf file or hub id",
-        f"{suggest_path(name)}Give a short name, an existing path, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct."
-        f" {suggest_names(name, list_short_names())}",
+        f"{suggest_path(name)}Give a short name, an existing path, or a hub id with its owner, such as"
+        f" openai-community/gpt2. {suggest_names(name, list_short_names())}",
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from faithlens.errors import ModelError, TraceError, translate_errors
+from faithlens.errors import ModelError, TraceError, check_type, translate_errors
 from faithlens.model import library
 from faithlens.model.anatomy import Anatomy, dissect
 from faithlens.model.lengths import list_scaling_lengths, read_context_length, read_size, require_size
@@ -231,6 +231,16 @@ class Model:
             head, whole = self.encode_continuation(anchor), self.encode_continuation(anchor + text)
             if whole[: len(head)] == head:
                 yield whole[len(head) :]
+
+
+def check_model(model: object) -> None:
+    """Refuse what is no `Model`, such as its name.
+
+    Raises:
+        ModelError: with the class of `model`.
+    """
+    fix = "Load it first: fl.load(name), or fl.wrap(hf_model, tokenizer) for a model of transformers in memory."
+    check_type(model, Model, "the model", fix, ModelError)
 
 
 def _shorten(text: str) -> str:

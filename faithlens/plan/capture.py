@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.errors import PlanError, check_choice, suggest_names
+from faithlens.errors import PlanError, check_choice, check_type, suggest_names
 from faithlens.model.model import Model
 from faithlens.plan.condition import ANSWER, COMPONENTS, Component, Condition, Patch, Span
 from faithlens.plan.sites import find_place
@@ -163,6 +163,7 @@ def check_capture(conditions: Sequence[Condition], capture: Capture, n_layers: i
         PlanError: a reader, span or layer that does not exist, weights that are not one for each option, or gradients
             of heads without a metric or under edits.
     """
+    check_type(capture, Capture, "what is read", "Write fl.Capture(attention=('answer',)), for example.", PlanError)
     pieces = list(dict.fromkeys(name for condition in conditions for name in condition.spans))
     for field_name in _READER_FIELDS if conditions else ():
         for reader in getattr(capture, field_name):

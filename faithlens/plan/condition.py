@@ -29,7 +29,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from faithlens.errors import PlanError, check_choice, suggest_names
+from faithlens.errors import PlanError, check_choice, check_type, suggest_names
 from faithlens.model.structure import Interval
 from faithlens.model.trace import Piece
 
@@ -39,6 +39,10 @@ AblationKind = Literal["zero", "mean", "noise"]
 ANSWER = "answer"  # the name of the answer position, for readers
 Span = str | Interval  # a piece's name, or positions as a half-open interval
 Layers = tuple[int, ...] | None  # None: all
+
+
+CONDITION_FIX = "Make conditions from a case, for example with fl.interventions.make_full_cot(case)."
+"""What to do where something is no condition."""
 
 
 def is_active(layers: Layers, layer: int) -> bool:
@@ -66,8 +70,8 @@ class Knockout:
     def __post_init__(self) -> None:
         if isinstance(self.read, str):
             raise PlanError(
-                f"read must be a tuple of pieces or positions, got the text {self.read!r}",
-                f"Write read=({self.read!r},).",
+                f"what a knockout hides must be a tuple of pieces or positions, got the text {self.read!r}",
+                f"Write ({self.read!r},).",
             )
 
 
@@ -80,12 +84,18 @@ class KeyValuePatch:
         read: a piece or positions before the rows of the reader; both conditions have it at the same positions.
         donor: the condition whose keys and values are read.
         layers: the blocks in which they are read; None for all.
+
+    Raises:
+        PlanError: the donor is no condition.
     """
 
     reader: str
     read: Span
     donor: "Condition"
     layers: Layers = None
+
+    def __post_init__(self) -> None:
+        check_type(self.donor, Condition, "the donor", CONDITION_FIX, PlanError)
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ class Patch:
             ``u + amount * (v - u)``.
 
     Raises:
-        PlanError: an unknown component.
+        PlanError: an unknown component, or the donor is no condition.
     """
 
     component: Component
@@ -116,6 +126,7 @@ class Patch:
 
     def __post_init__(self) -> None:
         check_choice(self.component, COMPONENTS, "component", PlanError)
+        check_type(self.donor, Condition, "the donor", CONDITION_FIX, PlanError)
 
     def locate_source(self) -> Interval:
         """The positions in the donor whose activations are written."""

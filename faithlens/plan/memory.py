@@ -31,7 +31,7 @@ from faithlens.errors import PlanError
 from faithlens.kernels.answer_logprobs.streamed import CHUNK_LOGITS
 from faithlens.model.lengths import read_size, require_size
 from faithlens.model.library import get_text_config
-from faithlens.model.model import Model
+from faithlens.model.model import Model, check_model
 from faithlens.plan.capture import Capture
 from faithlens.plan.checks import check_model_fit, list_with_donors
 from faithlens.plan.condition import Condition
@@ -66,8 +66,10 @@ def plan_passes(
         The plan, for `fl.execute` and `fl.estimate_cost`.
 
     Raises:
+        ModelError: not a model.
         PlanError: a condition alone does not fit, or `compile_plan` refuses.
     """
+    check_model(model)
     start = perf_counter()
     free = read_free_bytes(model.device) if memory is None else memory
     allowed = int(FREE_SHARE * free) if memory is None else memory

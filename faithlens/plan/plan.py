@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from faithlens.console import format_html_table
-from faithlens.errors import PlanError
+from faithlens.errors import PlanError, check_type
 from faithlens.model.structure import Structure
 from faithlens.plan.checks import check_conditions
-from faithlens.plan.condition import Condition
+from faithlens.plan.condition import CONDITION_FIX, Condition
 from faithlens.plan.packing import PackedPass, Packing
 
 BRANCHES = 2  # rows beside a condition that alone is larger than the budget, in multiples of its own
@@ -69,9 +69,9 @@ class Plan:
     def describe(self) -> str:
         """The numbers of conditions, passes and tokens, as one line of text."""
         passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
-        saved = 1 - self.tokens / self.tokens_separately
         # donors and originals are rows too, so a plan with edits may have more tokens than its conditions
-        percent = f" ({saved:.0%} saved)" if saved > 0 else ""
+        is_smaller = self.tokens < self.tokens_separately
+        percent = f" ({1 - self.tokens / self.tokens_separately:.0%} saved)" if is_smaller else ""
         return (
             f"{len(self.conditions):,} conditions in {passes}: {self.tokens:,} tokens instead of"
             f" {self.tokens_separately:,}{percent}"
@@ -114,13 +114,16 @@ def compile_plan(
         is_strict: whether a condition with more rows than the budget has a pass of its own, since nothing else fits.
 
     Raises:
-        PlanError: a condition has no option to score, has an edit without meaning, or exceeds `context_length`.
+        PlanError: something is no condition, or a condition has no option to score, has an edit without meaning, or
+            exceeds `context_length`.
     """
     if isinstance(conditions, Condition):
         raise PlanError(
             f"a list of conditions is needed, got the single condition {conditions.name!r}",
             "Put it into a list: [condition].",
         )
+    for condition in conditions:
+        check_type(condition, Condition, "each of the conditions", CONDITION_FIX, PlanError)
     start = perf_counter()
     check_conditions(conditions, context_length)
     passes: list[PackedPass] = []

@@ -175,7 +175,7 @@ def _make_task(source: object, name: str) -> Task:
     missing = [member for member in vars(Task) if not member.startswith("_") and not hasattr(source, member)]
     raise TaskError(
         f"{name} is no task: it lacks {', '.join(missing)}",
-        "Add these members, as the docstring of faithlens.tasks.question.Task describes them.",
+        "Pass the name of a task, or add these members to your own: help(fl.tasks.Task) says what each is.",
     )
 
 

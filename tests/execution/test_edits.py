@@ -300,7 +300,7 @@ def test_unknown_components_and_kinds_of_ablation_are_refused_by_name() -> None:
             make("resid_per")
     with pytest.raises(PlanError, match=r"unknown kind of ablation 'zeros'\s.*Did you mean 'zero'"):
         call_unchecked(Ablation, "z", "step 1", "zeros")
-    with pytest.raises(PlanError, match=r"read must be a tuple .*\s.*read=\('step 1',\)"):
+    with pytest.raises(PlanError, match=r"must be a tuple .* got the text 'step 1'\sWrite \('step 1',\)"):
         call_unchecked(Knockout, "answer", "step 1")
 
 
