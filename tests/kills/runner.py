@@ -11,12 +11,14 @@ every file that its manifest lists has the same bytes: no row is lost, doubled o
 """
 
 import io
+import itertools
 import logging
 import os
 import random
 import re
 import shutil
 import signal
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -100,9 +102,8 @@ def prepare_again(folder: Path) -> None:
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file that the manifests of finished runs in a folder list, and of every file that is not
-    hidden where there is no run; of the report without what it copies of the manifest, and of readers.json without the
-    time.
+    """The bytes of every file that the manifests of finished runs in a folder list; of every file that is not hidden
+    where there is no run. Those of the report without what it copies of the manifest, of readers.json without the time.
     """
     runs = [manifest.parent for manifest in folder.glob("**/manifest.json")]
     if runs and runs != [folder]:
@@ -253,39 +254,66 @@ SCENARIOS = {
 
 
 def kill_at_writes(name: str, folder: Path, most: int | None = None) -> Iterator[Outcome]:
-    """A scenario that is killed before each of its writes, or before `most` of them, and then done again.
+    """A scenario that is killed before its writes, and then done again.
 
-    The writes are drawn by the name of the scenario.
+    A write that finds the disk as the write before it did is left out: a process that is killed leaves the same. Of the
+    others `most` are drawn, by the name of the scenario; all where it is None.
     """
-    scenario, base, counted = SCENARIOS[name], folder / "base" / "run", folder / "writes.txt"
+    scenario, base, listed = SCENARIOS[name], folder / "base" / "run", folder / "writes.txt"
     base.parent.mkdir()
     if make_base := scenario.make_base:
         assert do(lambda: make_base(base), base) == 0, (base.parent / "error.txt").read_text()
     path = scenario.start(folder / "undisturbed", base)
     act = scenario.act
-    assert do(lambda: counted.write_text(str(count_writes(None, lambda: act(path, base)))), path) == 0
-    undisturbed, numbers = Undisturbed(read_files(path), 0.0), range(int(counted.read_text()))
+    assert do(lambda: listed.write_text(" ".join(map(str, list_changes(path, lambda: act(path, base))))), path) == 0
+    undisturbed, numbers = Undisturbed(read_files(path), 0.0), [*map(int, listed.read_text().split())]
     chosen = numbers if most is None else sorted(random.Random(name).sample(numbers, most))
     for number in chosen:
         path = scenario.start(folder / f"write {number}", base)
-        killed = do(lambda: count_writes(number, lambda: act(path, base)), path)  # noqa: B023
+        killed = do(lambda: kill_before(number, lambda: act(path, base)), path)  # noqa: B023
         done = count_done(path)
         outcome = undisturbed.judge(path, int(killed == -9), done, do(lambda: act(path, base), path))  # noqa: B023
         shutil.rmtree(path.parent)
         yield replace(outcome, fault=outcome.fault and f"before write {number}: {outcome.fault}")
 
 
-def count_writes(last: int | None, act: Callable[[], object]) -> int:
-    """Do `act` and count its writes; this process is killed before write `last`."""
-    count = 0
+def list_changes(path: Path, act: Callable[[], object]) -> list[int]:
+    """Do `act`; the numbers of the writes before which the files in a folder are others than before the last write."""
+    states = list[list[tuple[str, int, int]]]()
+
+    def look() -> None:
+        entries = [(re.sub(r"\d+-\w{8}\.tmp$", "tmp", str(each)), each.lstat()) for each in path.glob("**/*")]
+        states.append(sorted((name, *_describe_file(about)) for name, about in entries))
+
+    call_before_writes(look)
+    act()
+    return [i for i, state in enumerate(states) if i == 0 or state != states[i - 1]]
+
+
+def _describe_file(about: os.stat_result) -> tuple[int, int]:
+    """The size of a file and when it was written; of a folder nothing, since its files are looked at themselves."""
+    return (0, 0) if stat.S_ISDIR(about.st_mode) else (about.st_size, about.st_mtime_ns)
+
+
+def kill_before(last: int, act: Callable[[], object]) -> None:
+    """Do `act` in this process, which is killed before write `last`."""
+    numbers = itertools.count()
+
+    def kill_at_last() -> None:
+        if next(numbers) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    call_before_writes(kill_at_last)
+    act()
+
+
+def call_before_writes(look: Callable[[], object]) -> None:
+    """Have this process call `look` before each of its writes."""
 
     def wrap(call: Callable[..., Any], is_write: Callable[..., bool]) -> Callable[..., Any]:
         def write(*inputs: Any, **options: Any) -> Any:
-            nonlocal count
             if is_write(*inputs, **options):
-                if count == last:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                count += 1
+                look()
             return call(*inputs, **options)
 
         return write
@@ -293,5 +321,3 @@ def count_writes(last: int | None, act: Callable[[], object]) -> int:
     for name in WRITES:
         setattr(os, name, wrap(getattr(os, name), lambda *_, **__: True))
     io.open = wrap(io.open, lambda _, mode="r", *__, **___: mode[0] in "wxa")
-    act()
-    return count
