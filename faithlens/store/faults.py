@@ -76,6 +76,11 @@ def is_judged(name: str) -> bool:
     return name in _JUDGED_NAMES or name.startswith("parts/judgements/")
 
 
+def is_derived(name: str) -> bool:
+    """Whether a file of a run is made from its parts without a model, or by `faithlens judge` or `monitor`."""
+    return name in _OWN_NAMES or is_judged(name)
+
+
 def find_fault(name: str, content: bytes, expected: FileDigest | None) -> Fault | None:
     """What is wrong with the content of one file."""
     if expected is None:

@@ -1,7 +1,7 @@
 """`RunFolder`: the files of a run, written whole or not at all, and read with their digests checked."""
 
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -14,6 +14,7 @@ from faithlens.store.faults import (
     Fault,
     find_fault,
     find_listed_fault,
+    is_derived,
     is_judged,
     is_part,
     list_faults,
@@ -259,14 +260,39 @@ class RunFolder:
         again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
         remaining = {name: entry for name, entry in old["files"].items() if name not in removed}
         write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": remaining})
+        self._report_and_set_aside(faults, removed)
+        if not list_living(self.path):
+            remove_temporary_files(self.path)
+
+    def set_aside_derived(self) -> bool:
+        """Set aside files that are not as faithlens wrote them and that need no model: those of a command that was
+        killed between a file and its entry in the manifest. A warning names each.
+
+        Nobody else may be writing into the folder.
+
+        Returns:
+            Whether tables, the verdict or the report are among them, so that the run must be concluded again.
+
+        Raises:
+            RunError: another file is not as faithlens wrote it.
+        """
+        faults = self.list_faults()
+        if not all(is_derived(fault.name) for fault in faults):
+            raise make_fault_error(self.path, faults)
+        if faults:
+            names, manifest = {fault.name for fault in faults}, self.manifest
+            remaining = {name: entry for name, entry in manifest["files"].items() if name not in names}
+            write_manifest(self.path, {**manifest, "files": remaining})
+            self._report_and_set_aside(faults, names)
+        return not all(is_judged(fault.name) for fault in faults)
+
+    def _report_and_set_aside(self, faults: Iterable[Fault], names: Iterable[str]) -> None:
         for fault in faults:
             next_step = "faithlens judge or monitor makes it again" if is_judged(fault.name) else "is done again"
             words = f"In {self.path}, {fault}. It is set aside, and {next_step}."
             _LOG.warning("%s", escape_controls(words))
-        for name in sorted(removed):
+        for name in sorted(names):
             self._set_aside(name)
-        if not list_living(self.path):
-            remove_temporary_files(self.path)
 
     def _drop_damaged_unit_list(self) -> list[Fault]:
         """Set the list of units aside where it is damaged: the audit makes it again from its options."""

@@ -28,7 +28,7 @@ import numpy as np
 from faithlens.commands.judge.chains import HintedChain, Judgements, list_hinted_chains
 from faithlens.commands.judge.run import Judging, load_each, make_plan, read_all
 from faithlens.commands.judge.summary import Judge, explain_open, list_judges
-from faithlens.commands.work.conclude import conclude
+from faithlens.commands.work.conclude import conclude, reopen
 from faithlens.errors import ConfigError, list_several
 from faithlens.judging.inquiry import ChainReader, Inquiry, Judgement, join_readers
 from faithlens.judging.readers import JUDGES, REPEATS, REPLY_TOKENS, TEXT, WORDS
@@ -97,7 +97,7 @@ def monitor(
     names = list_several(readers)
     loaded = load_each([each for each in names if each != TEXT], key_envs, repeats, max_new_tokens, device, dtype)
     with hold_folder(path):
-        opened = Run.open(path)
+        opened = Run.open(path) if dry_run else reopen(path)
         _ = opened.verdicts
         chains, judgements = list_hinted_chains(opened), Judgements.read(opened)
         views = {view: [show(chain, view) for chain in chains] for view in VIEWS}

@@ -28,7 +28,7 @@ from faithlens.commands.judge.summary import (
     estimate_shares,
     list_judges,
 )
-from faithlens.commands.work.conclude import conclude
+from faithlens.commands.work.conclude import conclude, reopen
 from faithlens.errors import ConfigError, list_several
 from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Failure
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry
@@ -116,7 +116,7 @@ def judge(
     _ = Run(path).manifest  # so that no folder is made where there is none
     loaded = load_each(list_several(readers), key_envs, repeats, max_new_tokens, device, dtype)
     with hold_folder(path):
-        opened = Run.open(path)
+        opened = Run.open(path) if dry_run else reopen(path)
         _ = opened.verdicts  # only a finished run is judged
         chains, judgements = list_hinted_chains(opened), Judgements.read(opened)
         inquiries = list_inquiries(chains)

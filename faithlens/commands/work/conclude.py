@@ -8,6 +8,7 @@ from faithlens.report.page import write_page
 from faithlens.stats.estimate import compute_estimates
 from faithlens.stats.reader import ReaderErrors
 from faithlens.store import READERS_NAME, Run
+from faithlens.store.places import Place
 
 MOST_NAMED = 10  # units in one error
 
@@ -31,6 +32,20 @@ def conclude(run: Run) -> Run:
     run.write_json("verdict.json", {"subjects": list(judge_subjects(tables, who, config.criteria))})
     write_page(run)
     return run
+
+
+def reopen(path: Place) -> Run:
+    """A finished run, for a command that adds to it and holds its folder. The digests of all its files are checked.
+
+    Where such a command was killed, what it left half done is set aside with a warning, and the run concluded again.
+
+    Raises:
+        RunError: there is no run, or a file is not as faithlens wrote it that only `audit --resume` can make again.
+    """
+    run = Run(path)
+    if run.set_aside_derived():
+        conclude(run)
+    return Run.open(path)
 
 
 def read_judged_errors(run: Run) -> dict[str, ReaderErrors]:
