@@ -79,7 +79,7 @@ def test_a_damaged_batch_is_set_aside_and_judged_again_and_no_other_is_lost(
     n_lost = len(pd.read_parquet(damaged))
     damaged.write_bytes(b"torn")
     with pytest.raises(RunError, match="torn"):
-        judge(path, readers)
+        fl.Run.open(path)
     options = {"assays": ("baselines", "hints", "hint_mediation"), "device": "cpu"}
     resumed = fl.audit("O9", "running-sum-hints", 4, path, resume=True, **options)
     assert "set aside, and faithlens judge or monitor makes it again" in caplog.text
