@@ -59,7 +59,8 @@ class AuditConfig:
         points: how many steps are edited in a chain of more than twice as many steps; None for all.
         ends: how many new ends the assay `resampling` writes before a step and after it.
         batch: questions a batch; a killed run loses at most one.
-        backend: "packed", or "separate": the slow reference, for models that cannot be packed.
+        backend: "packed", or "separate": the slow reference, for models that cannot be packed;
+            with a recurrent state they share tokens by copies of it.
         budget: the most packed rows in a pass; None for as many as fit in memory.
         dtype, device: where and in what precision the models run, as `load` takes them.
         sampling: how chains of thought are drawn.

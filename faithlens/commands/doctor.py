@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from faithlens.commands.gaps import SLACK, rms
-from faithlens.errors import FaithlensError, describe_crash
+from faithlens.errors import FaithlensError, ModelError, describe_crash
 from faithlens.execution.exactness import choose_check_length, measure_gap
 from faithlens.execution.execute import Backend, get_backend
+from faithlens.execution.forked import run_proven
 from faithlens.execution.plain import answer_plainly, use_other_attention
 from faithlens.kernels.implementation import choose_implementation
+from faithlens.model.attention_choice import has_recurrent_state
 from faithlens.model.model import Model
 from faithlens.model.quantised import has_matrix
 from faithlens.model.trace import Piece
@@ -64,6 +66,7 @@ def run_checks(model: Model) -> list[CheckResult]:
     for check in (
         check_packed_lengths,
         check_separate_lengths,
+        check_forked_states,
         check_parity,
         check_capture_changes_nothing,
         check_empty_edits,
@@ -141,6 +144,24 @@ def check_separate_lengths(
 ) -> Iterator[CheckResult]:
     """separate is exact beyond windows and scaling"""
     yield from check_lengths(model, "separate")
+
+
+def check_forked_states(
+    model: Model, conditions: list[Condition], plain: list[Tensor], limit: float
+) -> Iterator[CheckResult]:
+    """states can be forked"""
+    if not has_recurrent_state(model.hf_model):
+        return
+    length = choose_check_length(model, LONGEST_CHECK)
+    try:
+        gap, allowed = measure_gap(model, "forked", run_proven, length)
+    except ModelError as error:
+        gap, allowed, note = None, None, f"each condition runs by itself: {error.problem}"
+    else:
+        note = f"answers after {length} tokens, nats, largest difference"
+        if not gap <= allowed:
+            note += "; each condition runs by itself, since this is more than rounding"
+    yield CheckResult("conditions run from forked states where that is exact", True, gap, allowed, note)
 
 
 def check_parity(model: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:

@@ -1,11 +1,12 @@
 """Is a backend exact on this model? Each backend is compared with plain transformers before its first numbers.
 
 1. Which lengths does the plan exceed: windows, and scaling of positions (`list_lengths`)? The check exceeds the longest
-   of these too. A later plan that exceeds another one is preceded by another check.
-2. `make_conditions` makes three conditions of random tokens: one of that length, one that leaves out its last tokens,
-   and a short one.
+   of these too; of the chunks of a recurrent state (`list_chunk_lengths`), twice each. A later plan that exceeds
+   another one is preceded by another check.
+2. `make_conditions` makes four conditions of random tokens: one of that length, one that leaves out its last tokens,
+   one with other tokens in their place, and a short one.
 3. In a causal model the second has the numbers that the first has at the same place; if not, the model is refused.
-4. The backend runs all three; its answers may differ from plain ones by at most `compute_limit` of the noise, which is
+4. The backend runs all four; its answers may differ from plain ones by at most `compute_limit` of the noise, which is
    how far plain transformers is from itself.
 
 For example, a model has a window of 4096 tokens. The first plan, with conditions of 300 tokens, is preceded by a check
@@ -21,9 +22,11 @@ import torch
 from transformers import PreTrainedModel
 
 from faithlens.errors import FaithlensError, ModelError, describe_crash
+from faithlens.execution.memory import is_short_of_memory
 from faithlens.execution.plain import answer_plainly, compute_limit, find_largest_gap, measure_noise, read_logprobs
+from faithlens.model.attention_choice import has_recurrent_state
 from faithlens.model.finite import make_finite_error
-from faithlens.model.lengths import list_lengths
+from faithlens.model.lengths import list_chunk_lengths, list_lengths
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record
@@ -38,6 +41,7 @@ OPTIONS = 16  # options of one token in each condition
 RunPlan = Callable[[Model, Plan, Capture], list[Record]]
 
 _checked: WeakKeyDictionary[PreTrainedModel, dict[str, int]] = WeakKeyDictionary()
+_refused: WeakKeyDictionary[PreTrainedModel, dict[str, tuple[int, str, str]]] = WeakKeyDictionary()
 
 
 def check_exactness(model: Model, backend: str, run: RunPlan, longest: int) -> None:
@@ -52,10 +56,22 @@ def check_exactness(model: Model, backend: str, run: RunPlan, longest: int) -> N
     Raises:
         ModelError: the answers differ by more than rounding, the model is not causal, or it cannot be run.
     """
-    checked = _checked.setdefault(model.hf_model, {})
+    checked, refused = _checked.setdefault(model.hf_model, {}), _refused.setdefault(model.hf_model, {})
     length = choose_check_length(model, longest)
     if length <= checked.get(backend, 0):
         return
+    if backend in refused and length >= refused[backend][0]:
+        raise ModelError(*refused[backend][1:])
+    try:
+        _compare_with_plain(model, backend, run, length)
+    except ModelError as error:
+        if not is_short_of_memory(error):
+            refused[backend] = length, error.problem, error.fix
+        raise
+    checked[backend] = length
+
+
+def _compare_with_plain(model: Model, backend: str, run: RunPlan, length: int) -> None:
     gap, limit = measure_gap(model, backend, run, length)
     if not gap <= limit:
         raise ModelError(
@@ -64,7 +80,6 @@ def check_exactness(model: Model, backend: str, run: RunPlan, longest: int) -> N
             " rounding",
             suggest_other_backend(backend),
         )
-    checked[backend] = length
 
 
 def suggest_other_backend(backend: str) -> str:
@@ -76,7 +91,10 @@ def suggest_other_backend(backend: str) -> str:
 
 def choose_check_length(model: Model, longest: int) -> int:
     """The length of the check before sequences of up to `longest` tokens are run."""
-    exceeded = [n for n in list_lengths(model.hf_model.config) if n < longest]
+    config = model.hf_model.config
+    exceeded = [n for n in list_lengths(config) if n < longest]
+    if has_recurrent_state(model.hf_model):
+        exceeded += [2 * n for n in list_chunk_lengths(config) if n < longest]
     return min(max([SHORT, *(n + BEYOND for n in exceeded)]), model.context_length - 2)
 
 
@@ -116,11 +134,11 @@ def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[
 
 
 def make_conditions(model: Model, length: int) -> list[Condition]:
-    """Three conditions of random tokens, "whole", "cut" and "short", with options of one token and one of two tokens.
+    """Random tokens as "whole", "cut", "other" and "short", with options of one token and one of two tokens.
 
-    "whole" has `length` tokens, "cut" a few less, and "short" only a small part of them. Tokens that may have a meaning
-    of their own are left out: those at the start of the vocabulary, those that the config names, and those that open a
-    section of an organism.
+    "whole" has `length` tokens, "cut" leaves out the last few, "other" has others in their place, and "short" has only
+    a small part of them. Tokens that may have a meaning of their own are left out: those at the start of the
+    vocabulary, those that the config names, and those that open a section of an organism.
     """
     rng, config = random.Random(0), model.hf_model.config.get_text_config()
     named = {
@@ -134,9 +152,10 @@ def make_conditions(model: Model, length: int) -> list[Condition]:
     whole, cut, short = ids, ids[: length - min(8, length // 4)], ids[: min(length // 4, LONGEST_SHORT)]
     if any(len(cut) <= n < length for n in model.scaling_lengths):
         cut = whole[:-1]
+    other = cut + whole[: length - len(cut)]
     return [
         Condition(name, (Piece("prompt", some[:-2]), Piece("stem", some[-2:])), options)
-        for name, some in (("whole", whole), ("cut", cut), ("short", short))
+        for name, some in (("whole", whole), ("cut", cut), ("other", other), ("short", short))
     ]
 
 

@@ -1,17 +1,24 @@
-"""Run a plan. Two backends give the same records: `packed`, the product, and `separate`, the reference."""
+"""Run a plan. Two backends give the same records: `packed`, the product, and `separate`, the reference.
 
+The backend `separate` runs each condition by itself. Only where a model has a recurrent state, which cannot be packed,
+conditions that differ in nothing but their tokens run from forked states, if the model proves exact so (`forked`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
 
 from faithlens.errors import ModelError, PlanError, check_choice, translate_errors
 from faithlens.execution.exactness import RunPlan, check_exactness, suggest_other_backend
+from faithlens.execution.forked import choose_forked, run_forked
 from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
 from faithlens.model.quantised import check_gradients, check_matrix, list_quantised
 from faithlens.plan.capture import Capture, Record, check_capture
 from faithlens.plan.checks import check_model_fit
-from faithlens.plan.plan import Plan
+from faithlens.plan.plan import Plan, compile_plan
 
 Backend = Literal["packed", "separate"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
@@ -24,7 +31,8 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         model: the model that runs.
         plan: the conditions, packed into rows; `plan_passes` makes it.
         capture: what is read besides the log-probabilities of the options.
-        backend: "packed" runs each packed row once; "separate" runs one TransformerLens forward for each condition.
+        backend: "packed" runs each packed row once; "separate" runs one TransformerLens forward for each condition, and
+            those of a model with a recurrent state from forked states where only tokens differ and that is exact.
 
     Returns:
         One record for each condition, in the order of the plan.
@@ -46,13 +54,16 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
     for packed in plan.passes:
         model.check_ids(packed.ids.tolist())
     model.check_ids([token for condition in plan.conditions for option in condition.sequences for token in option])
-    run = get_backend(backend)
     fix = f"If memory is short, lower the token budget. {suggest_other_backend(backend)}"
     with translate_errors(
         ModelError, f"{model.name} cannot be run by the {backend} backend", fix, calls_functions_of_users=True
     ):
-        check_exactness(model, backend, run, plan.longest)
-        records = run(model, plan, capture)
+        by_number: dict[int, Record] = {}
+        for part in divide_plan(model, plan, capture, backend):
+            if not part.is_forked:  # `can_fork` has compared the others
+                check_exactness(model, backend, part.run, part.plan.longest)
+            by_number |= zip(part.numbers, part.run(model, part.plan, capture), strict=True)
+    records = [by_number[i] for i in range(len(plan.conditions))]
     broken = [record.condition for record in records if not torch.isfinite(record.logprobs).all()]
     if broken:
         # In a packed pass NaN reaches rows that do not see its keys (0 x NaN is NaN): an edited condition is the cause.
@@ -87,3 +98,45 @@ def get_backend(backend: Backend) -> RunPlan:
     from faithlens.execution.separate import run_separate  # transformer_lens takes seconds to import
 
     return run_separate
+
+
+@dataclass(frozen=True)
+class Part:
+    """Conditions of a plan that run in the same way.
+
+    Attributes:
+        numbers: their numbers in the plan.
+        plan: the plan of these conditions.
+        run: what runs it.
+        passes: the packed rows, trees of tokens or single sequences that are run.
+        rows: the tokens in them, without those of the donors of edits if conditions run by themselves.
+        is_forked: whether they run from forked states.
+    """
+
+    numbers: Sequence[int]
+    plan: Plan
+    run: RunPlan
+    passes: int
+    rows: int
+    is_forked: bool = False
+
+
+def divide_plan(model: Model, plan: Plan, capture: Capture, backend: Backend) -> list[Part]:
+    """How a backend runs a plan: at most two parts, together with all conditions."""
+    run, everything = get_backend(backend), range(len(plan.conditions))
+    if backend == "packed":
+        return [Part(everything, plan, run, len(plan.passes), plan.tokens)]
+    forked, parts = choose_forked(model, plan, capture), list[Part]()
+    alone = [i for i in everything if i not in {*forked}]
+    if forked:
+        own = tuple(plan.conditions[i] for i in forked)
+        tree = compile_plan(
+            [condition.unedited for condition in own], model.structure, scaling_lengths=model.scaling_lengths
+        )
+        tree = replace(tree, conditions=own)
+        parts.append(Part(forked, tree, run_forked, len(tree.passes), tree.tokens, is_forked=True))
+    if alone or not forked:
+        own = tuple(plan.conditions[i] for i in alone)
+        sequences = [condition.n_tokens + len(tail) for condition in own for tail in condition.tails]
+        parts.append(Part(alone, replace(plan, conditions=own, passes=()), run, len(sequences), sum(sequences)))
+    return parts

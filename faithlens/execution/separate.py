@@ -32,18 +32,17 @@ def run_condition(model: Model, condition: Condition, capture: Capture) -> Recor
         places |= {("resid_post", layer) for layer in range(model.n_layers)}
     reads_values = bool(capture.flow or capture.gradient_flow)
     runs: dict[tuple[int, ...], SequenceRun] = {}
-    for tail in (sequence[:-1] for sequence in condition.sequences):
-        if tail not in runs:  # the first run is read
-            is_first = not runs
-            runs[tail] = run_sequence(
-                model,
-                condition,
-                tail,
-                places if is_first else set(),
-                with_patterns=is_first and (reads_values or bool(capture.attention)),
-                with_keys=is_first and reads_values,
-                with_gates=bool(capture.gradient_flow),
-            )
+    for tail in condition.tails:
+        is_first = not runs  # the first run is read
+        runs[tail] = run_sequence(
+            model,
+            condition,
+            tail,
+            places if is_first else set(),
+            with_patterns=is_first and (reads_values or bool(capture.attention)),
+            with_keys=is_first and reads_values,
+            with_gates=bool(capture.gradient_flow),
+        )
     scores = []
     for sequence in condition.sequences:
         logprobs = runs[sequence[:-1]].logits[n - 1 :].float().log_softmax(-1)

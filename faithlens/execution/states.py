@@ -3,13 +3,19 @@
 transformers keeps all of them in one cache. A forward reads it, and leaves in its place the state after its own tokens.
 """
 
+import copy
+from collections.abc import Iterator
 from inspect import signature
+from typing import cast
 
-from transformers import PreTrainedModel
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
 
 from faithlens.errors import ModelError
 
 ATTENTION, RECURRENCES = "past_key_values", "cache_params"  # the second of models without attention, such as Mamba
+TENSORS = ("keys", "values", "conv_states", "recurrent_states")  # what a layer of the cache may hold
 
 
 def name_state(hf_model: PreTrainedModel) -> str:
@@ -27,3 +33,26 @@ def name_state(hf_model: PreTrainedModel) -> str:
         f" {RECURRENCES}",
         "Use another model, or give chains that were written elsewhere (--traces).",
     )
+
+
+def fork_state(state: DynamicCache, n: int, *, is_last: bool) -> DynamicCache:
+    """A batch of `n` copies of the state of one sequence; the state itself becomes this batch if `is_last`."""
+    fork = state if is_last else copy.deepcopy(state)
+    if n > 1:  # recurrent states too can select in this way
+        fork.reorder_cache(cast("torch.LongTensor", torch.zeros(n, dtype=torch.long)))
+    return fork
+
+
+def list_tensors(state: DynamicCache) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a state, each with its name in its layer."""
+    for layer in state.layers:
+        for name in TENSORS:
+            value = getattr(layer, name, None)
+            for each in value.values() if isinstance(value, dict) else (value,):
+                if isinstance(each, Tensor):
+                    yield name, each
+
+
+def count_state_bytes(state: DynamicCache) -> int:
+    """The bytes of all tensors of a state."""
+    return sum(tensor.nbytes for _, tensor in list_tensors(state))

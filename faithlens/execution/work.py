@@ -15,7 +15,7 @@ from types import TracebackType
 import torch
 
 from faithlens.execution.cost import count_forwards
-from faithlens.execution.execute import Backend, execute
+from faithlens.execution.execute import Backend, divide_plan, execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.memory import estimate_peak_bytes
@@ -30,8 +30,8 @@ class Work:
     """What one plan took.
 
     Attributes:
-        passes: packed rows that were run.
-        rows: tokens in them.
+        passes: packed rows that were run, trees of forked states, and sequences that were run by themselves.
+        rows: tokens in them, without those of the donors of edits where conditions run by themselves.
         forwards: the work, in plain forwards of the longest condition.
         plan_seconds: what it took to make the plan.
         run_seconds: what it took to run it.
@@ -97,10 +97,12 @@ def execute_with_work(
         records = execute(model, plan, capture, backend=backend)
     seconds = perf_counter() - start
     needed = max((estimate_peak_bytes(model, plan, packed, capture) for packed in plan.passes), default=0)
+    parts = divide_plan(model, plan, capture, backend)
+    rows, longest = sum(part.rows for part in parts), max((each.n_tokens for each in plan.conditions), default=1)
     return records, Work(
-        passes=len(plan.passes),
-        rows=plan.tokens,
-        forwards=count_forwards(model, plan) if plan.conditions else 0.0,
+        passes=sum(part.passes for part in parts),
+        rows=rows,
+        forwards=count_forwards(model, plan) if backend == "packed" and plan.conditions else rows / longest,
         plan_seconds=plan.seconds,
         run_seconds=seconds,
         peak_bytes=memory.before_bytes + needed,

@@ -18,6 +18,7 @@ from transformers import PreTrainedConfig
 from faithlens.errors import ModelError
 
 _SCALING = "original_max_position_embeddings"
+_DELTA_CHUNK = 64
 _WINDOWS = (
     "sliding_window",
     "sliding_window_size",
@@ -85,6 +86,15 @@ def list_scaling_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
         return ()
     lengths = [*(value for name, value in _walk_entries(scaling) if name == _SCALING), getattr(text, _SCALING, None)]
     return _sort_lengths(lengths)
+
+
+def list_chunk_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
+    """The lengths of the chunks in which layers with a recurrent state run many tokens, in ascending order.
+
+    Gated delta nets do not name theirs in the config; in transformers it is 64 tokens.
+    """
+    text = config.get_text_config()
+    return _sort_lengths([_DELTA_CHUNK, *(read_size(text, name) for name in ("chunk_size", "mamba_chunk_size"))])
 
 
 def _sort_lengths(values: list[Any]) -> tuple[int, ...]:

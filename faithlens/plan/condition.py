@@ -257,6 +257,11 @@ class Condition:
         """All token sequences that are scored: one for each option, then the further spellings of each."""
         return (*self.options, *(sequence for more in self.spellings for sequence in more))
 
+    @property
+    def tails(self) -> tuple[tuple[int, ...], ...]:
+        """What stands after the pieces when the last token of a sequence is predicted, each once."""
+        return tuple(dict.fromkeys(sequence[:-1] for sequence in self.sequences))
+
     @cached_property
     def ids(self) -> tuple[int, ...]:
         """All tokens before the options."""

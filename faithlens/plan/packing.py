@@ -160,8 +160,7 @@ class Packing:
         for donor in condition.donors:
             self.insert_condition(donor)
         tokens = np.concatenate([piece.array for piece in condition.pieces])
-        tails = dict.fromkeys(sequence[:-1] for sequence in condition.sequences)
-        paths = {tail: self.insert_sequence(condition, tokens, tail) for tail in tails}
+        paths = {tail: self.insert_sequence(condition, tokens, tail) for tail in condition.tails}
         self.paths[condition] = [paths[sequence[:-1]] for sequence in condition.sequences]
 
     def insert_sequence(self, condition: Condition, tokens: Rows, tail: tuple[int, ...]) -> TreePath:
