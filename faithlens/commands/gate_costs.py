@@ -2,7 +2,7 @@
 
 1. The conditions of a gate are those of its assays among the assays of the run. Conditions that several gates share are
    run once, so the conditions and rows of the gates add up to more than the run takes.
-2. The packed rows are those of a plan of these conditions alone.
+2. The rows are those that the backend runs for these conditions alone.
 3. The seconds are parts of the estimate for the whole run, and add up to it. The time of the packed passes is divided
    in proportion to these rows. The time of writing is divided in proportion to the characters of the texts, and a text
    that several gates need is divided equally among them. What no gate needs has a part of its own, and so have the
@@ -27,6 +27,7 @@ import pandas as pd
 from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting, WritingAssay
 from faithlens.assays.battery import CaseResult
+from faithlens.execution.execute import Backend, count_rows
 from faithlens.gates.outcome import GateName, Outcome, read_scores
 from faithlens.gates.profile import GATES
 from faithlens.plan.condition import Condition
@@ -60,7 +61,7 @@ class GateCost:
     Attributes:
         gate: its name.
         conditions: the number of edited versions of the chain.
-        rows: the packed rows that the model is run on for them.
+        rows: the rows that the model is run on for them: packed, from forked states, or condition by condition.
         texts, tokens: the number of texts that are written for it, and of their tokens.
         seconds: its part of the seconds of the whole run.
         outlook: why it cannot be tested, or is open on the first chain; None where it can be.
@@ -81,12 +82,12 @@ class GateCost:
         outlook = f"; {self.outlook}" if self.outlook else ""
         versions = f"{self.conditions} edited version{'' if self.conditions == 1 else 's'}"
         time = f"about {format_duration(self.seconds)}"
-        return f"{self.gate:<12} {time}: {versions} in {self.rows:,} packed rows{written}{outlook}"
+        return f"{self.gate:<12} {time}: {versions} in {self.rows:,} rows{written}{outlook}"
 
 
 @dataclass(frozen=True)
 class GateNeed:
-    """What some assays need of one chain: edited versions, the packed rows of these alone, and texts by name."""
+    """What some assays need of one chain: edited versions, the rows of these alone, and texts by name."""
 
     conditions: Sequence[Condition]
     rows: int
@@ -94,7 +95,7 @@ class GateNeed:
 
 
 def estimate_gates(
-    setting: Setting, assays: Mapping[str, Assay], result: CaseResult, seconds: RunSeconds
+    setting: Setting, assays: Mapping[str, Assay], result: CaseResult, seconds: RunSeconds, backend: Backend
 ) -> tuple[tuple[GateCost, ...], float]:
     """What each gate takes, and the seconds of what no gate needs.
 
@@ -103,15 +104,16 @@ def estimate_gates(
         assays: all assays of the run.
         result: what they gave for one chain.
         seconds: what the whole run is expected to take.
+        backend: what runs them.
     """
     rows = [{"question": result.case.question.id, "sample": result.case.sample, **asdict(s)} for s in result.scores]
     scores = read_scores(pd.DataFrame(rows)) if rows else None
     tested = [gate for gate in GATES.values() if scores is not None and scores.has(*gate.measures)]
     needs = {
-        gate.name: find_need(setting, {name: assays[name] for name in gate.assays if name in assays}, result)
+        gate.name: find_need(setting, {name: assays[name] for name in gate.assays if name in assays}, result, backend)
         for gate in tested
     }
-    rest = find_need(setting, assays, result, needs.values())
+    rest = find_need(setting, assays, result, backend, needs.values())
     written = result.case.generated_texts
     lengths = {name: len(text.text) for name, text in written.items()}
     *parts, unneeded = divide_seconds(seconds, [*needs.values(), rest], lengths)
@@ -133,7 +135,11 @@ def estimate_gates(
 
 
 def find_need(
-    setting: Setting, assays: Mapping[str, Assay], result: CaseResult, others: Collection[GateNeed] = ()
+    setting: Setting,
+    assays: Mapping[str, Assay],
+    result: CaseResult,
+    backend: Backend,
+    others: Collection[GateNeed] = (),
 ) -> GateNeed:
     """What `assays` need of the chain of `result`, without what `others` need too."""
     has = {condition.name for other in others for condition in other.conditions}
@@ -142,7 +148,8 @@ def find_need(
     requested = {request.name for assay in writing for request in assay.requests(setting, result.case)}
     requested -= {name for other in others for name in other.texts}
     texts = [name for name in result.case.generated_texts if name in requested]
-    return GateNeed(conditions, plan_passes(setting.model, conditions).tokens, texts)
+    plan, capture = plan_passes(setting.model, conditions), battery.make_capture(assays)
+    return GateNeed(conditions, count_rows(setting.model, plan, capture, backend), texts)
 
 
 def divide_seconds(seconds: RunSeconds, needs: Sequence[GateNeed], lengths: Mapping[str, int]) -> list[float]:

@@ -300,7 +300,7 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     chains = sum(map(len, ready.batches)) * len(ready.first_chains) // len(ready.batches[0])
     of_each = chains / len(ready.first_chains)
     seconds = RunSeconds(of_each * ready.sampling_seconds, chains * (texts_end - start), chains * (end - texts_end))
-    gates, other_seconds = estimate_gates(ready.setting, ready.assays, result, seconds)
+    gates, other_seconds = estimate_gates(ready.setting, ready.assays, result, seconds, config.backend)
     return AuditCost(
         ready.subject, chains, len(result.records), len(case.generated_texts), written["tokens"], seconds.total,
         works[0], describe_counterfactuals(ready), seconds.chains, other_seconds, gates,

@@ -140,3 +140,8 @@ def divide_plan(model: Model, plan: Plan, capture: Capture, backend: Backend) ->
         sequences = [condition.n_tokens + len(tail) for condition in own for tail in condition.tails]
         parts.append(Part(alone, replace(plan, conditions=own, passes=()), run, len(sequences), sum(sequences)))
     return parts
+
+
+def count_rows(model: Model, plan: Plan, capture: Capture, backend: Backend) -> int:
+    """The tokens that a backend runs the model on for a plan; see `Part.rows`."""
+    return sum(part.rows for part in divide_plan(model, plan, capture, backend))

@@ -36,7 +36,13 @@ from transformers import DynamicCache
 
 from faithlens.errors import ModelError
 from faithlens.execution.exactness import SHORT, check_exactness, make_conditions
-from faithlens.execution.states import count_state_bytes, fork_state, list_tensors, name_state
+from faithlens.execution.states import (
+    count_state_bytes,
+    fork_state,
+    list_empty_layers,
+    list_tensors,
+    name_state,
+)
 from faithlens.model.attention_choice import has_recurrent_state
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
@@ -112,29 +118,36 @@ def check_forks(model: Model, longest: int) -> None:
 
 
 def run_proven(model: Model, plan: Plan, capture: Capture) -> list[Record]:
-    """`run_forked`, after a check that forwards of one token and of several read every part of a state.
+    """`run_forked`, after a check that states are whole, and that forwards of one token and of several read them.
 
     In 16 bits a part that is lost may change the answers of a short text by less than rounding does. So it is changed
     by far more than any rounding: logits that stay the same to the last bit were computed without it.
 
     Raises:
-        ModelError: a part of the state is not read.
+        ModelError: a layer keeps its state elsewhere, or a part of the state is not read.
     """
+    name = type(model.hf_model).__name__
     ids = torch.tensor([make_conditions(model, SHORT)[0].ids], device=model.device)
     n = ids.shape[1] - SEVERAL
     with torch.inference_mode():
         state = DynamicCache(config=model.hf_model.config)
         read_tokens(model, state, ids[:, :n], 0)
+        if empty := list_empty_layers(state):
+            raise ModelError(
+                f"{len(empty)} of the {len(state.layers)} layers of {name} keep their state outside of the cache, where"
+                " it is not copied",
+                "Each condition runs by itself.",
+            )
         for tokens in (ids[:, n : n + 1], ids[:, n:]):
             logits = read_tokens(model, fork_state(state, 1, is_last=False), tokens, n)
-            for name in dict.fromkeys(name for name, _ in list_tensors(state)):
+            for part in dict.fromkeys(part for part, _ in list_tensors(state)):
                 changed = fork_state(state, 1, is_last=False)
-                for tensor in (tensor for other, tensor in list_tensors(changed) if other == name):
+                for tensor in (tensor for other, tensor in list_tensors(changed) if other == part):
                     tensor.add_(1)
                 if torch.equal(logits, read_tokens(model, changed, tokens, n)):
                     raise ModelError(
-                        f"{type(model.hf_model).__name__} does not go on from its state: its {name.replace('_', ' ')}"
-                        f" do not change what it computes for the next {tokens.shape[1]} tokens together",
+                        f"{name} does not go on from its state: its {part.replace('_', ' ')} do not change what it"
+                        f" computes for the next {tokens.shape[1]} tokens together",
                         "Each condition runs by itself.",
                     )
     return run_forked(model, plan, capture)
@@ -210,8 +223,8 @@ class ForkedPass:
         for branches in together.values():
             width = max(1, int(min(most, rows // (branches[0].end - branches[0].start))))
             parts += [branches[i : i + width] for i in range(0, len(branches), width)]
-        parts.sort(key=lambda part: sum(each.stop - each.start for each in part), reverse=True)
-        return [Fork(state, part, is_last=number == 0) for number, part in enumerate(parts)]
+        parts.sort(key=lambda part: sum(each.stop - each.start for each in part))
+        return [Fork(state, part, is_last=part is parts[-1]) for part in reversed(parts)]
 
     def read_stretches(self, branches: Sequence[Branch], state: DynamicCache) -> dict[Read, Tensor]:
         """Run the stretches of branches as one batch from `state`, which becomes the state after them."""
@@ -220,16 +233,16 @@ class ForkedPass:
         ids = torch.from_numpy(np.stack([self.ids[b.start : b.end] for b in branches]))
         logits = read_tokens(self.model, state, ids.to(self.model.device), int(self.depth[first.start]), offsets)
         logprobs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
-        found = [
+        places = [
             (pair, (number, column, pair[1]))
             for number, branch in enumerate(branches)
             for column, offset in enumerate(offsets)
             for pair in self.reads.get(branch.start + offset, ())
         ]
-        if not found:
+        if not places:
             return {}
-        values = logprobs[tuple(torch.tensor([place for _, place in found]).T)].cpu()
-        return {pair: value for (pair, _), value in zip(found, values, strict=True)}
+        values = logprobs[tuple(torch.tensor([place for _, place in places]).T)].cpu()
+        return {pair: value for (pair, _), value in zip(places, values, strict=True)}
 
 
 def read_tokens(
@@ -244,12 +257,12 @@ def read_tokens(
         depth: the position of the first of them.
         offsets: after which of them the logits are needed.
     """
-    kept = torch.tensor([*(range(ids.shape[1]) if offsets is None else offsets)], dtype=torch.long, device=ids.device)
+    rows = torch.tensor([*(range(ids.shape[1]) if offsets is None else offsets)], dtype=torch.long, device=ids.device)
     parameters = signature(model.hf_model.forward).parameters
     arguments: dict[str, object] = {name_state(model.hf_model): state, "use_cache": True}
     if "position_ids" in parameters:  # without them some models count from 0 again
         positions = torch.arange(depth, depth + ids.shape[1], device=ids.device)
         arguments["position_ids"] = positions[None].expand(*ids.shape)
     if "logits_to_keep" in parameters:
-        return model.hf_model(input_ids=ids, logits_to_keep=kept, **arguments).logits
-    return model.hf_model(input_ids=ids, **arguments).logits[:, kept]
+        return model.hf_model(input_ids=ids, logits_to_keep=rows, **arguments).logits
+    return model.hf_model(input_ids=ids, **arguments).logits[:, rows]

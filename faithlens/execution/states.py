@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DummyLayer
 
 from faithlens.errors import ModelError
 
@@ -46,11 +47,25 @@ def fork_state(state: DynamicCache, n: int, *, is_last: bool) -> DynamicCache:
 def list_tensors(state: DynamicCache) -> Iterator[tuple[str, Tensor]]:
     """The tensors of a state, each with its name in its layer."""
     for layer in state.layers:
-        for name in TENSORS:
-            value = getattr(layer, name, None)
-            for each in value.values() if isinstance(value, dict) else (value,):
-                if isinstance(each, Tensor):
-                    yield name, each
+        yield from list_layer_tensors(layer)
+
+
+def list_layer_tensors(layer: object) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of one layer of a state, with their names."""
+    for name in TENSORS:
+        value = getattr(layer, name, None)
+        for each in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(each, Tensor):
+                yield name, each
+
+
+def list_empty_layers(state: DynamicCache) -> list[int]:
+    """The layers that hold nothing after tokens were read, although they are to hold a state."""
+    return [
+        i
+        for i, layer in enumerate(state.layers)
+        if not isinstance(layer, DummyLayer) and not any(list_layer_tensors(layer))
+    ]
 
 
 def count_state_bytes(state: DynamicCache) -> int:

@@ -35,7 +35,8 @@ def choose_attention(hf_model: PreTrainedModel, name: str) -> None:
 
 def has_recurrent_state(hf_model: PreTrainedModel) -> bool:
     """Whether some layer keeps a state that is not keys and values, such as that of Mamba."""
-    return any(
-        hasattr(layer, "recurrent_states") or hasattr(layer, "conv_states")
-        for layer in DynamicCache(config=hf_model.config).layers
-    )
+    try:
+        layers = DynamicCache(config=hf_model.config).layers
+    except TypeError:  # of a window that is no number, which the model does not use
+        return False
+    return any(hasattr(layer, "recurrent_states") or hasattr(layer, "conv_states") for layer in layers)

@@ -202,7 +202,7 @@ def test_a_window_that_is_no_length_and_is_not_used_does_nothing(
     model = tiny("llama")  # all tests share it
     monkeypatch.setattr(model.hf_model.config, "sliding_window", window, raising=False)
     assert list_lengths(model.hf_model.config) == ()
-    clean = Condition("clean", (Piece("prompt", (5, 6, 7)), Piece("stem", (8,))), ((65,), (66,)))
+    clean = Condition("clean", (Piece("prompt", (5, 6, 7) * 30), Piece("stem", (8,))), ((65,), (66,)))
     hidden = replace(clean, edits=(Knockout("stem", ("prompt",)),))
     first, second = execute(model, plan_passes(model, [clean, hidden]))
     assert not torch.equal(first.logprobs, second.logprobs)

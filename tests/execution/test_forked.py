@@ -3,7 +3,6 @@
 The oracle is one forward of plain transformers for each sequence, in float64.
 """
 
-import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -128,7 +127,6 @@ def test_each_shared_token_is_run_once(kind: str) -> None:
     assert count_tokens(shapes) == count_prefixes(conditions) == work.rows == plan.tokens
     assert work.passes == 1
     assert work.forwards == pytest.approx(work.rows / conditions[0].n_tokens)
-    assert work.rows < sum(condition.n_tokens for condition in conditions) / 2
 
 
 def test_equal_leaves_are_one_batch_and_the_largest_branch_takes_the_state() -> None:
@@ -151,7 +149,6 @@ def test_few_states_are_kept_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         nonlocal most
         fork = fork_state(state, n, is_last=is_last)
         living.add(fork)
-        gc.collect()
         most = max(most, len(living))
         return fork
 
@@ -184,7 +181,7 @@ def test_batches_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatch) 
 def test_models_that_begin_anew_run_each_condition_by_itself(kind: str, dtype: torch.dtype) -> None:
     """In bfloat16 what jamba loses is less than rounding, so it is found by states that are not read."""
     model, plan = make_tiny_model(kind), compile_plan(make_cuts()[-2:])
-    model.hf_model.to(dtype)
+    model.hf_model.to(dtype=dtype)
     assert not can_fork(model, plan.longest)
     with watch_tokens(model) as shapes:
         assert not can_fork(model, plan.longest)  # which is known now
@@ -197,7 +194,7 @@ def test_models_that_begin_anew_run_each_condition_by_itself(kind: str, dtype: t
 @pytest.mark.parametrize("kind", ["bamba", "lfm3", "nemotron_h", "qwen3_next"])
 def test_states_are_forked_in_16_bits(kind: str) -> None:
     model = make_tiny_model(kind)
-    model.hf_model.to(torch.bfloat16)
+    model.hf_model.bfloat16()
     assert can_fork(model, 60)
 
 
