@@ -9,6 +9,7 @@ from faithlens.errors import ConfigError, check_fields
 from faithlens.execution.execute import Backend
 from faithlens.execution.sample import Sampling
 from faithlens.execution.samplers.choice import make_sampler
+from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT_REGENERATIONS
 from faithlens.stats.verdict import Criteria
 
 
@@ -83,9 +84,9 @@ class AuditConfig:
     traces: str | None = None
     skip_bad: bool = False
     editor: str = "task"
-    regenerations: int | None = 3
-    points: int | None = 32
-    ends: int = 8
+    regenerations: int | None = DEFAULT_REGENERATIONS
+    points: int | None = DEFAULT_POINTS
+    ends: int = DEFAULT_ENDS
     batch: int = 20
     backend: Backend = "packed"
     budget: int | None = None

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "effects": {"assays", "figures", "stats", "measures", "interventions", "tasks", "model", "plan", "execution"},
     "report": {"figures", "gates", "stats", "measures", "tasks", "store"},
     "store": {"measures"},
-    "config": {"plan", "execution", "stats", "organisms"},
+    "config": {"measures", "plan", "execution", "stats", "organisms"},
 }
 MAY_IMPORT["commands"] = {*MAY_IMPORT}
 MAY_IMPORT["integrations"] = {*MAY_IMPORT}

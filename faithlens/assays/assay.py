@@ -51,6 +51,7 @@ from faithlens.execution.samplers.own import OWN
 from faithlens.execution.samplers.sampler import Sampler
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import Editor
+from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT_REGENERATIONS
 from faithlens.measures.score import Score
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
@@ -60,10 +61,6 @@ from faithlens.tasks.question import Task
 
 Records = Mapping[str, Record]
 """The record of each condition of a case, by the condition's name."""
-
-DEFAULT_POINTS = 32
-DEFAULT_REGENERATIONS = 3
-DEFAULT_ENDS = 8
 
 
 @dataclass(frozen=True)

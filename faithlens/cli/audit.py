@@ -11,6 +11,7 @@ from faithlens.cli.places import Place, parse_place
 from faithlens.cli.workers import describe_prepared, parse_submit_options
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
+from faithlens.measures.edit_counts import DEFAULT_ENDS
 from faithlens.progress import LOADING, show_work
 
 ResumedFolder = Annotated[
@@ -62,7 +63,9 @@ def audit(
     points: Annotated[
         int, typer.Option(help="steps that are edited in a chain of more than twice as many; 0 for all steps")
     ] = 32,
-    ends: Annotated[int, typer.Option(help="new ends of a chain that resampling writes before and after a step")] = 8,
+    ends: Annotated[
+        int, typer.Option(help="new ends of a chain that resampling writes before and after a step")
+    ] = DEFAULT_ENDS,
     batch: Annotated[
         int, typer.Option(min=1, help="questions that are scored together; an interrupted run loses one batch")
     ] = 20,

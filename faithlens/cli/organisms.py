@@ -4,11 +4,11 @@ import json
 from dataclasses import asdict
 from itertools import chain, starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from faithlens.cli.help import ExplainedCommand
+from faithlens.cli.help import ExplainedCommand, list_typed_options
 from faithlens.cli.interrupt import repeatable
 from faithlens.cli.lists import list_organisms
 from faithlens.console import SafeConsole, format_json
@@ -18,6 +18,7 @@ from faithlens.progress import LOADING, show_work
 if TYPE_CHECKING:
     from faithlens.commands.validate.run import Validation
 
+Json = Annotated[bool, typer.Option("--json", help="print a JSON list of objects, one for each model")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models to run in parallel, one core each")]
 
 organisms_app = typer.Typer(
@@ -48,7 +49,9 @@ def validate(
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of questions and intervals")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="exit code 1 if a requirement is not met")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print the leaderboard as one JSON list")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object: leaderboard, requirements, and the folder")
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="folder; an interrupted validation is continued, and more seeds or organisms are added")
     ] = Path("validation"),
@@ -59,6 +62,9 @@ def validate(
     The truth is planted in organisms, or stands in labels of the chains or steps of your runs (--labels).
     Training an organism takes minutes on one core; finished trainings and audits are kept.
     """
+    tests_organisms = names is not None or not labels
+    if not tests_organisms:
+        _refuse_unused(list_typed_options(), has_own=bool(own))
     with show_work(LOADING, talks=False):
         from faithlens.commands.validate import leaderboard
         from faithlens.commands.validate.run import run_validation
@@ -73,18 +79,38 @@ def validate(
     functions = leaderboard.import_measures(own or ())
     labelled, result = leaderboard.rank_labelled_runs(labels or (), seed, measure_names), None
     with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
-        if names is not None or not labels:
+        if tests_organisms:
             result = run_validation(out, organisms, parse_seeds(seeds), n, seed, measure_names, jobs)
         mine = leaderboard.rank_own_measures(functions, organisms, parse_seeds(seeds), n, seed)
     planted = leaderboard.tabulate_contests(result.detection) if result else labelled[:0]
     board = leaderboard.order_board([planted, mine, labelled])
     if as_json:
-        typer.echo(format_json(leaderboard.list_rows(board)))
+        requirements = [asdict(each) for each in result.requirements] if result else []
+        rows = leaderboard.list_rows(board)
+        folder = str(out) if result else None
+        typer.echo(format_json({"leaderboard": rows, "requirements": requirements, "folder": folder}))
     elif len(labelled) or len(mine):
         SafeConsole().print(make_leaderboard_table(board))
     if result and not as_json:
         _print_validation(result, out)
     raise SystemExit(bool(result and strict and any(each.passed is False for each in result.requirements)))
+
+
+def _refuse_unused(typed: frozenset[str], *, has_own: bool) -> None:
+    """Refuse options about planted models where none is tested.
+
+    Raises:
+        ConfigError: with the options.
+    """
+    about_models = {"n": "-n", "seeds": "--seeds"} if not has_own else {}
+    about_models |= {"strict": "--strict", "out": "--out", "jobs": "--jobs"}
+    if unused := [option for name, option in about_models.items() if name in typed]:
+        is_one = len(unused) == 1
+        problem = (
+            f"{' and '.join(unused)} {'is' if is_one else 'are'} about planted models, and with --labels alone none is "
+            "tested"
+        )
+        raise ConfigError(problem, f"Leave {'it' if is_one else 'them'} out, or name models with --organisms.")
 
 
 def _print_validation(result: "Validation", out: Path) -> None:
@@ -122,6 +148,7 @@ def train_organisms(
         Path | None, typer.Option(help="a new folder for one organism and seed, instead of the cache")
     ] = None,
     jobs: Jobs = 1,
+    as_json: Json = False,
 ) -> None:
     """Train organisms and certify them: each takes minutes on one core, and is then a model called O4@3.
 
@@ -146,9 +173,15 @@ def train_organisms(
     console = SafeConsole()
     with repeatable("Organisms whose training was finished are kept."):
         trained = [train_into(out, *pairs[0])] if out else run_on_cores(find_or_train, pairs, jobs)
+        rows: list[dict[str, Any]] = []
         for folder in chain(trained, starmap(find_or_train_adapter, adapters)):
-            console.print(make_certificate_table(json.loads((folder / "certificate.json").read_text())))
-            console.print_line(str(folder))
+            certificate = json.loads((folder / "certificate.json").read_text())
+            rows.append({"folder": str(folder), "certificate": certificate})
+            if not as_json:
+                console.print(make_certificate_table(certificate))
+                console.print_line(str(folder))
+    if as_json:
+        typer.echo(format_json(rows))
 
 
 @organisms_app.command("family", cls=ExplainedCommand)
@@ -159,6 +192,7 @@ def train_families(
         Path, typer.Option(help="folder of all sizes and checkpoints; finished models in it are kept")
     ] = Path("families"),
     jobs: Jobs = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="print a JSON list of objects, one for each family")] = False,
 ) -> None:
     """Train families of five sizes with eight checkpoints each, and write the file of a sweep over them.
 
@@ -171,14 +205,22 @@ def train_families(
 
     for name in names:
         check_choice(name, DIGIT_LIMITS, "family")
+    rows: list[dict[str, str]] = []
     for name in names:
         with repeatable(f"Models whose training was finished are kept in {out}."):
             plan = train_family(name, parse_seeds(seeds), out, jobs)
-        SafeConsole().print_line(f"faithlens sweep {plan} --out {name}")
+        rows.append({"family": name, "sweep": str(plan)})
+        if not as_json:
+            SafeConsole().print_line(f"faithlens sweep {plan} --out {name}")
+    if as_json:
+        typer.echo(format_json(rows))
 
 
 @organisms_app.command("certify", cls=ExplainedCommand)
-def certify_organism(folder: Annotated[Path, typer.Argument(help="folder of a trained organism")]) -> None:
+def certify_organism(
+    folder: Annotated[Path, typer.Argument(help="folder of a trained organism")],
+    as_json: Annotated[bool, typer.Option("--json", help="print the certificate as one JSON object")] = False,
+) -> None:
     """Count on held-out questions what the answers of an organism depend on, and write it into its folder."""
     with show_work(LOADING, talks=False) as display:
         from faithlens.organisms.certification import certify
@@ -186,4 +228,7 @@ def certify_organism(folder: Annotated[Path, typer.Argument(help="folder of a tr
 
         display.say("counting what the answers depend on")
         certificate = certify(folder)
+    if as_json:
+        typer.echo(format_json(certificate))
+        return
     SafeConsole().print(make_certificate_table(certificate))

@@ -42,10 +42,10 @@ from faithlens.effects.experiment import (
 )
 from faithlens.effects.integrated_gradients import attribute_at_base, integrate_gradients, make_attribution_weights
 from faithlens.effects.step_effects import PatchMode, StepEffects
-from faithlens.effects.steps import measure_effects, patch_effects
-from faithlens.errors import PlanError
+from faithlens.effects.steps import make_patches, measure_effects, patch_effects
 from faithlens.model.model import Model
-from faithlens.plan.condition import Component, Condition, Patch, Span
+from faithlens.plan.checks import check_counts
+from faithlens.plan.condition import Component, Patch
 from faithlens.plan.sites import find_place
 
 
@@ -94,7 +94,7 @@ def adaptive_patch_effects(
         MeasureError: `top` and `n_checked` are both 0.
     """
     check_mode(mode)
-    check_numbers(top=top, n_checked=n_checked, midpoints=midpoints)
+    check_counts(top=top, n_checked=n_checked, midpoints=midpoints)
     component, layer_in_name = find_place(site, model)
     layers = select_layers(model, layers if layers is not None or layer_in_name is None else (layer_in_name,))
     work = [Experiment.from_pair(mode, *pair) for pair in pair_traces(clean, donor)]
@@ -102,11 +102,7 @@ def adaptive_patch_effects(
     approximate = approximate_effects(model, work, component, layers, names, heads, midpoints, mode)
     chosen = choose_cells(approximate, top, n_checked, seed)
 
-    def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
-        assert layer is not None
-        return w.add_edits(Patch(component, span, w.source, layers=(layer,), heads=heads))
-
-    what = f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
+    edit, what = make_patches(component, heads)
     exact = measure_effects(model, work, edit, what, mode, layers, names, "logit_difference", 0, seed, chosen=chosen)
     return replace(
         exact,
@@ -150,7 +146,7 @@ def attribution_effects(
             the same answer.
     """
     check_mode(mode)
-    check_numbers(midpoints=midpoints)
+    check_counts(midpoints=midpoints)
     exact = patch_effects(model, clean, donor, "resid_pre", mode, layers=(layer,), steps=steps)
     work = [Experiment.from_pair(mode, *pair) for pair in pair_traces(clean, donor)]
     effect = approximate_effects(model, work, "resid_pre", (layer,), exact.steps, None, midpoints, mode)
@@ -200,14 +196,3 @@ def choose_cells(
     chosen = np.zeros(strength.shape, dtype=np.bool_)
     chosen.flat[[*order[:top], *drawn]] = True
     return chosen
-
-
-def check_numbers(**numbers: int) -> None:
-    """Refuse negative numbers.
-
-    Raises:
-        PlanError: with the name of the number.
-    """
-    for name, number in numbers.items():
-        if number < 0:
-            raise PlanError(f"{name} must be at least 0, got {number}", f"Pass a whole number for {name}.")

@@ -43,20 +43,15 @@ from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record, Site
 from faithlens.plan.condition import Condition
 from faithlens.plan.memory import plan_passes
+from faithlens.stats.concordance import make_pair_statistic
 from faithlens.stats.interval import WEIGHTED
-from faithlens.stats.resample import TAIL, Array, compute_quantile, draw_unseen_weights
+from faithlens.stats.resample import TAIL, Array, DrawStatistic, compute_quantile, draw_statistic_weights
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LAST_TOKEN_PREFIX = "the last token before"  # the name of the piece of one token that is read
 ProbeMetric = Literal["accuracy", "auc"]
-DrawStatistic = Callable[[Array, float], Array]
-"""Computes a statistic for each draw, [draw], from two arguments.
-
-1. The weights of the questions and, in the last column, of one unseen question: [draw, question + 1].
-2. The share of the unseen question's traces that are predicted right: 1 for all, 0 for none.
-"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,9 +138,7 @@ def probe_commitment(
             groups as traces, or fewer than two folds.
         MeasureError: fewer than two answers are given to at least as many questions as there are folds.
     """
-    if folds < 2:
-        problem = f"a probe is trained on some folds and tried on another, so it needs 2 or more, got {folds}"
-        raise PlanError(problem, "Pass folds=2 or more.")
+    check_folds(folds)
     listed = list_traces(traces)
     questions = number_questions(listed, groups)
     if labels is not None and len(labels) != len(listed):
@@ -178,6 +171,13 @@ def probe_commitment(
     return Commitment(table, at, classes, len(used), int(q.max()) + 1, dropped, folds, seed)
 
 
+def check_folds(folds: int) -> None:
+    """Refuse fewer than two folds. Raises PlanError."""
+    if folds < 2:
+        problem = f"a probe is trained on some folds and tried on another, so it needs 2 or more, got {folds}"
+        raise PlanError(problem, "Pass folds=2 or more.")
+
+
 def evaluate_probes(
     streams: Mapping[int, Float[np.ndarray, "trace d_model"]],
     bag: Float[np.ndarray, "trace feature"],
@@ -204,7 +204,7 @@ def evaluate_probes(
     }
     if labels.max() == 1:
         metrics["auc"] = lambda p: make_auc_statistic(p, labels, questions, fold)
-    weights = np.hstack(draw_unseen_weights(np.ones((int(questions.max()) + 1, 1)), seed))
+    weights = draw_statistic_weights(int(questions.max()) + 1, seed)
     rows = [
         {"metric": metric, "layer": layer, **_make_row(of(predicted), [of(b) for b in baselines], weights)}
         for metric, of in metrics.items()
@@ -224,16 +224,7 @@ def make_auc_statistic(probabilities: Probabilities, labels: Labels, questions: 
     """The area under the ROC curve, within folds; the unseen question has as many pairs as the question with most."""
     member = np.eye(questions.max() + 1)[questions]
     won, exist = (member.T @ pairs @ member for pairs in compare_class_pairs(probabilities, labels, fold))
-    above, below = exist.max(1), exist.max(0)
-    of_one = (exist.sum(1) + exist.sum(0)).max() / (above.sum() + below.sum())  # pairs are within a fold
-    most = np.block([[np.zeros_like(exist), of_one * above[:, None]], [of_one * below[None], np.zeros((1, 1))]])
-    seen_won, seen_exist = np.pad(won, (0, 1)), np.pad(exist, (0, 1))
-
-    def compute_auc(weights: Array, unseen: float) -> Array:
-        won_pairs, pairs = seen_won + unseen * most, seen_exist + most
-        return ((weights @ won_pairs) * weights).sum(1) / ((weights @ pairs) * weights).sum(1)
-
-    return compute_auc
+    return make_pair_statistic(won, exist)
 
 
 def find_rare_answers(answers: Sequence[Hashable], questions: Int[np.ndarray, " trace"], folds: int) -> dict[int, str]:

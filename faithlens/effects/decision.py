@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from faithlens.effects.commitment import probe_commitment
+from faithlens.effects.commitment import check_folds, probe_commitment
 from faithlens.effects.experiment import run_together, select_layers
 from faithlens.effects.summary import Summary, average_by
 from faithlens.effects.views import check_first_tokens
@@ -114,6 +114,7 @@ def locate_decision(
     if places < 2 or not cases:
         problem = f"a decision is located among 2 or more places in 1 or more cases, got {places} and {len(cases)}"
         raise PlanError(problem, "Pass places=2 or more, and cases of fl.think.")
+    check_folds(folds)
     layers = select_layers(model, layers)
     fractions = [float(f) for f in np.linspace(0, 1, places)]
     rows = [(case, trace) for case in cases for trace in _list_traces(case)]
@@ -130,7 +131,7 @@ def locate_decision(
         for t, record in enumerate(own)
         for layer in layers
     ]
-    labels = [_name_option(case, answer) for (case, _), answer in zip(rows, answers, strict=True)]
+    labels = [name_option(case, trace, answer) for (case, trace), answer in zip(rows, answers, strict=True)]
     probes = {
         f: probe_commitment(
             model, own, labels, groups=questions, at=own[0].pieces[-1].name, layers=layers, folds=folds, seed=seed
@@ -155,6 +156,8 @@ def _cut(case: Case, trace: Trace, fraction: float) -> Condition:
     return case.make_condition(f"cut@{n_steps}", trace.pieces[: 1 + n_steps])
 
 
-def _name_option(case: Case, option: int) -> str:
-    """What an option says: letters may stand for different contents in different questions."""
-    return case.question.choices[option] if case.question.choices else case.candidates[option]
+def name_option(case: Case, trace: Trace, option: int) -> str:
+    """What an option says: letters may stand for different contents, also in a question and its counterfactual."""
+    other = case.counterfactual_question
+    question = other.question if other is not None and trace is case.counterfactual else case.question
+    return question.choices[option] if question.choices else case.candidates[option]

@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from faithlens.assays.assay import DEFAULT_ENDS, Setting
+from faithlens.assays.assay import Setting
 from faithlens.assays.battery import CaseResult, run_battery
 from faithlens.effects.summary import Summary
 from faithlens.errors import MeasureError, PlanError, check_choice
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option, option_probabilities
+from faithlens.measures.edit_counts import DEFAULT_ENDS
 from faithlens.model.model import Model
 from faithlens.stats.agreement import compute_rank_agreement
 from faithlens.tasks.question import Task

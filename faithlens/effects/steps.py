@@ -41,7 +41,7 @@ from faithlens.effects.experiment import (
 from faithlens.effects.step_effects import Metric, PatchMode, StepEffects
 from faithlens.interventions.control_span import draw_control_span
 from faithlens.model.model import Model
-from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch, Span
+from faithlens.plan.condition import Component, Condition, KeyValuePatch, Knockout, Patch, Span
 from faithlens.plan.sites import find_place
 
 ConditionMaker = Callable[[Experiment, Span, int | None], Condition]
@@ -93,12 +93,18 @@ def patch_effects(
     pairs = pair_traces(clean, donor)
     work = [Experiment.from_pair(mode, *pair) for pair in pairs]
 
-    def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
+    edit, what = make_patches(component, heads)
+    return measure_effects(model, work, edit, what, mode, layers, steps, metric, controls, seed)
+
+
+def make_patches(component: Component, heads: tuple[int, ...] | None) -> tuple[ConditionMaker, str]:
+    """The patch of a span in one layer, which writes what the other run has there, and its name in tables."""
+
+    def patch(w: Experiment, span: Span, layer: int | None) -> Condition:
         assert layer is not None
         return w.add_edits(Patch(component, span, w.source, layers=(layer,), heads=heads))
 
-    what = f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
-    return measure_effects(model, work, edit, what, mode, layers, steps, metric, controls, seed)
+    return patch, f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
 
 
 def swap_effects(

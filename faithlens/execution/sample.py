@@ -161,10 +161,14 @@ def make_requests(
     """The prompts with their seeds and limits; the arguments are those of `sample`.
 
     Raises:
-        PlanError: a prompt leaves no room in the model's context.
+        PlanError: a limit is below 1, or a prompt leaves no room in the model's context.
         ModelError: a token is not in the model's vocabulary.
     """
-    limits = [min(sampling.max_new_tokens, m or sampling.max_new_tokens) for m in max_tokens or [None] * len(prompts)]
+    own = [None] * len(prompts) if max_tokens is None else max_tokens
+    if bad := [limit for limit in own if limit is not None and limit < 1]:
+        fix = "Pass 1 or more for each prompt, or None for as many as the sampling allows."
+        raise PlanError(f"max_tokens must be at least 1, got {bad[0]}", fix)
+    limits = [sampling.max_new_tokens if m is None else min(sampling.max_new_tokens, m) for m in own]
     for prompt, limit in zip(prompts, limits, strict=True):
         model.check_ids(prompt)
         if len(prompt) + limit > model.context_length:

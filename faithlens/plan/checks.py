@@ -86,7 +86,7 @@ def check_edit(condition: Condition, edit: Edit) -> None:
             and heads that no model has.
     """
     name = f"the {type(edit).__name__} of condition {condition.name!r}"
-    check_numbers(name, "layers", edit.layers)
+    check_places(name, "layers", edit.layers)
     if edit.layers is not None and not edit.layers:
         raise PlanError(f"{name} has no layers: layers=()", "Name layers from 0 on, or None for all.")
     if isinstance(edit, Knockout):
@@ -99,7 +99,25 @@ def check_edit(condition: Condition, edit: Edit) -> None:
         check_overwrite(name, condition, edit)
 
 
-def check_numbers(name: str, what: str, numbers: Sequence[int] | None) -> None:
+def is_count(number: object) -> bool:
+    """Whether `number` is a whole number from 0 on; True and False are none."""
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 0
+
+
+def check_counts(**numbers: int) -> None:
+    """Refuse numbers of things that are no whole numbers from 0 on.
+
+    Raises:
+        PlanError: with the name of the number.
+    """
+    for name, number in numbers.items():
+        if not is_count(number):
+            raise PlanError(
+                f"{name} must be a whole number of at least 0, got {number!r}", f"Pass a whole number for {name}."
+            )
+
+
+def check_places(name: str, what: str, numbers: Sequence[int] | None) -> None:
     """Refuse layers or heads that are no numbers from 0 on.
 
     Raises:
@@ -107,7 +125,7 @@ def check_numbers(name: str, what: str, numbers: Sequence[int] | None) -> None:
     """
     if numbers is None:
         return
-    if not isinstance(numbers, tuple | range) or not all(isinstance(n, Integral) and n >= 0 for n in numbers):
+    if not isinstance(numbers, tuple | range) or not all(map(is_count, numbers)):
         raise PlanError(
             f"{name} has {what}={numbers!r}, and {what} must be a tuple of numbers from 0 on",
             f"Name {what} from 0 on, such as {what}=(0, 1), or None for all.",
@@ -142,7 +160,7 @@ def check_overwrite(name: str, condition: Condition, edit: Overwrite) -> None:
     Raises:
         PlanError: the heads, the number, or the lengths of the two spans.
     """
-    check_numbers(name, "heads", edit.heads)
+    check_places(name, "heads", edit.heads)
     if edit.heads is not None and edit.component != "z":
         raise PlanError(f"{name} names heads of component {edit.component!r}", "Name heads of component 'z' only.")
     here = condition.locate(edit.span)

@@ -4,7 +4,7 @@
    Pairs may be of one question or of two.
 2. Wins and pairs are summed by pairs of questions: two tables [question, question].
 3. The interval resamples questions with random weights, and one question that was not seen: it has as many pairs as
-   any, and wins all of them or loses all (`stats.resample`).
+   any, and wins all of them or loses all (`make_pair_statistic`, `stats.resample`).
 
 For example, the values .9, .4, .4 with the labels 3, 2, 1: of three pairs two are won and one is tied, 2.5 / 3 = .83.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from faithlens.stats.detection import TIE_DECIMALS
 from faithlens.stats.interval import describe_few
-from faithlens.stats.resample import TAIL, Array, compute_quantile, draw_unseen_weights
+from faithlens.stats.resample import TAIL, Array, DrawStatistic, compute_quantile, draw_statistic_weights
 
 ONE_LABEL = "all values have the same label"
 MAX_CELLS = 1 << 24  # pairs of values that are compared at once
@@ -67,13 +67,31 @@ def compute_concordance(
     auroc = float(won.sum() / exist.sum())
     if n_questions < 2:
         return Concordance(auroc, None, None, len(values), n_questions, describe_few(n_questions))
-    weights, unseen = draw_unseen_weights(np.ones((n_questions, 1)), seed)
-    of_one = float((exist.sum(0) + exist.sum(1) - exist.diagonal()).max()) / n_questions  # with an average question
-    seen_won, seen = ((weights @ each * weights).sum(1) for each in (won, exist))
-    more = unseen[:, 0] * weights.sum(1) * of_one
-    low = compute_quantile(seen_won / (seen + more), TAIL)
-    high = compute_quantile((seen_won + more) / (seen + more), 1 - TAIL)
+    weights, compute_share = draw_statistic_weights(n_questions, seed), make_pair_statistic(won, exist)
+    low = compute_quantile(compute_share(weights, 0.0), TAIL)
+    high = compute_quantile(compute_share(weights, 1.0), 1 - TAIL)
     return Concordance(auroc, min(float(low), auroc), max(float(high), auroc), len(values), n_questions)
+
+
+def make_pair_statistic(won: Array, exist: Array) -> DrawStatistic:
+    """The share of pairs that are won, under weights of the questions and of one that was not seen.
+
+    The unseen question has as many pairs as the question with most, with each question in proportion to its own.
+
+    Args:
+        won: the pairs that are won, [question of the higher label, question of the lower one].
+        exist: all pairs, in the same order.
+    """
+    above, below = exist.max(1), exist.max(0)
+    of_one = (exist.sum(1) + exist.sum(0)).max() / (above.sum() + below.sum())  # some pairs may not be asked
+    most = np.block([[np.zeros_like(exist), of_one * above[:, None]], [of_one * below[None], np.zeros((1, 1))]])
+    seen_won, seen = np.pad(won, (0, 1)), np.pad(exist, (0, 1))
+
+    def compute_share(weights: Array, unseen: float) -> Array:
+        won_pairs, pairs = seen_won + unseen * most, seen + most
+        return ((weights @ won_pairs) * weights).sum(1) / ((weights @ pairs) * weights).sum(1)
+
+    return compute_share
 
 
 def _count_pairs(values: Array, labels: Array, number: NDArray[np.intp], n_questions: int) -> tuple[Array, Array]:

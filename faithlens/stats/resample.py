@@ -36,6 +36,13 @@ from scipy.special import betainc, betaincinv, ndtr, ndtri, stdtrit  # scipy.sta
 
 Array = NDArray[np.float64]
 
+DrawStatistic = Callable[[Array, float], Array]
+"""Computes a statistic for each draw, [draw], from two arguments.
+
+1. The weights of the questions and, in the last column, of one unseen question: [draw, question + 1].
+2. What the unseen question has: 1 for all that can be won or right, 0 for none.
+"""
+
 DRAWS = 2000
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2
@@ -132,6 +139,11 @@ def draw_unseen_weights(counted: Array, seed: int) -> tuple[Array, Array]:
     used = np.maximum(counted.sum(0), 1)
     share = 1 - (1 - quantiles[:, None]) ** (1 / used)  # quantiles of Beta(1, n)
     return weights, (weights @ counted) * share / (1 - share)
+
+
+def draw_statistic_weights(n_questions: int, seed: int) -> Array:
+    """The weights that a `DrawStatistic` takes: of each question and, in the last column, of one that was not seen."""
+    return np.hstack(draw_unseen_weights(np.ones((n_questions, 1)), seed))
 
 
 def compute_bounded_intervals(sums: Array, counts: Array, low: Array, high: Array, seed: int) -> tuple[Array, Array]:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from faithlens.errors import MeasureError
 from faithlens.tasks.question import Question, ReversibleTask
-from faithlens.tasks.reversed_pairs import AnswerPair, PairedAnswer, pair_answers
+from faithlens.tasks.reversed_pairs import AnswerPair, PairedAnswer, pair_answers, says_yes
 
 MIN_BIAS = 0.05
 MIN_DIFFERENCE = 0.5
@@ -105,7 +105,7 @@ def flag_scores(scores: pd.DataFrame, questions: Sequence[Question], task: Rever
     answers: list[PairedAnswer] = []
     for own, said_yes in by_question.items():
         group, things = task.read_pair(own)
-        is_yes = own.choices[own.candidates.index(own.answer)] == "Yes"
+        is_yes = says_yes(own.choices[own.candidates.index(own.answer)])
         p_yes = sum(said_yes) / len(said_yes)
         p_correct = p_yes if is_yes else 1 - p_yes
         answers.append(PairedAnswer(own.id, group, things, is_yes, p_yes, p_correct, float(len(said_yes))))

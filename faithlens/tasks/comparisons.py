@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from faithlens.errors import TaskError
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.names import swap_names
 from faithlens.tasks.option_labels import misstate_option
@@ -110,7 +111,14 @@ class Comparisons(GeneratedTask):
         return self.draw_counterfactual(question, 0)
 
     def read_pair(self, question: Question) -> tuple[tuple[str, ...], tuple[str, str]]:
-        """What is compared and which way, and the two things in the order of the question."""
+        """What is compared and which way, and the two things in the order of the question.
+
+        Raises:
+            TaskError: it is a question of another task.
+        """
+        if self.reverse_question(question) is None:
+            problem = f"{question.id!r} is no question of {self.name}, so it has no pair of things"
+            raise TaskError(problem, "Pass a question as this task draws it, or the reverse of one.")
         drawn = _draw_comparison(question.id.removesuffix(COUNTERFACTUAL_SUFFIX))
         (x, _), (y, _) = drawn.things
         is_reverse = question.id.endswith(COUNTERFACTUAL_SUFFIX)

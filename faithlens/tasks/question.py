@@ -2,8 +2,8 @@
 
 Some tasks follow a further protocol: `ExecutableTask` (the consequence of an edit is known), `CheckingTask` (whether a
 step follows is known), `ParaphrasingTask` (other words for a step are known), `RenamingTask` (other names for people
-or variables are known), `EvidencePairTask` (a sentence of the
-question is about either of two people), and `HintingTask` (the task has its own hints).
+or variables are known), `EvidencePairTask` (a sentence of the question is about either of two people), and
+`HintingTask` (the task has its own hints).
 """
 
 import random

@@ -8,6 +8,8 @@ at least one of its chains of thought argues for something that the model's own 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from faithlens.tasks.values import strip_decoration
+
 
 @dataclass(frozen=True)
 class PairedAnswer:
@@ -30,6 +32,11 @@ class PairedAnswer:
     p_yes: float
     p_correct: float
     n_samples: float
+
+
+def says_yes(option: str) -> bool:
+    """Whether the content of an option is Yes, however it is spelled: "yes", "**YES**"."""
+    return strip_decoration(option).casefold() == "yes"
 
 
 AnswerPair = tuple[PairedAnswer, PairedAnswer]

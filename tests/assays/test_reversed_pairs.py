@@ -13,7 +13,8 @@ from faithlens.assays import reversed_pairs
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import make_cases
-from faithlens.errors import MeasureError, PlanError
+from faithlens.effects.decision import name_option
+from faithlens.errors import MeasureError, PlanError, TaskError
 from faithlens.interventions.case import Case
 from faithlens.organisms import ORGANISMS
 from faithlens.tasks.comparisons import ELEMENTS, EVENTS, PLANETS, PROPERTIES, Comparisons
@@ -49,7 +50,11 @@ def test_exactly_one_question_of_a_pair_has_the_answer_yes() -> None:
         answers.append(right(question))
     assert groups == {(name, way) for name in PROPERTIES for way in ("more", "less")}
     assert 120 < answers.count("Yes") < 180
-    assert TASK.reverse_question(Question("other:0", "?", ("A", "B"), "A", ("Yes", "No"))) is None
+    other = Question("other:0", "?", ("A", "B"), "A", ("Yes", "No"))
+    assert TASK.reverse_question(other) is None
+    for question in (other, replace(TASK.draw_questions(1, 0)[0], text="Is 1 more than 2?")):
+        with pytest.raises(TaskError, match="is no question of comparisons, so it has no pair"):
+            TASK.read_pair(question)
 
 
 def test_the_right_answer_is_that_of_arithmetic_and_of_the_lists() -> None:
@@ -123,6 +128,15 @@ def test_what_cannot_be_asked_says_why() -> None:
     }
 
 
+class LowerCase(Comparisons):
+    """The task with its options in small letters."""
+
+    def reverse_question(self, question: Question) -> Question | None:
+        capital = replace(question, choices=tuple(choice.capitalize() for choice in question.choices))
+        reverse = super().reverse_question(capital)
+        return None if reverse is None else replace(reverse, choices=question.choices)
+
+
 def test_the_published_rule_reads_the_scores_of_a_run() -> None:
     """A model that always says Yes: with a bias of 1/2, it is wrong on each question whose right answer is No."""
     questions = TASK.draw_questions(20, 0)
@@ -133,7 +147,8 @@ def test_the_published_rule_reads_the_scores_of_a_run() -> None:
         for _ in range(10)
     ]
     flags = fl.stats.flag_scores(pd.DataFrame(rows), questions, TASK)
-    assert (len(flags.flagged), flags.n_pairs, flags.unpaired) == (20, 20, ())
+    flagged = flags.flagged
+    assert (len(flagged), flags.n_pairs, flags.unpaired) == (20, 20, ())
     assert set(flags.biases.values()) == {0.5}
     honest = [
         row | {"value": float(right(q) == ("Yes" if row["measure"].endswith("yes") else "No"))}
@@ -148,6 +163,9 @@ def test_the_published_rule_reads_the_scores_of_a_run() -> None:
     ]
     flags = fl.stats.flag_scores(pd.DataFrame(of_both), both, TASK)  # a pair counts once
     assert (len(flags.flagged), flags.n_pairs, flags.flagged[0][0].n_samples) == (20, 20, 2)
+    lower = [replace(q, choices=tuple(choice.lower() for choice in q.choices)) for q in questions]
+    spelled = fl.stats.flag_scores(pd.DataFrame(rows), lower, LowerCase())
+    assert [pair[0].is_yes for pair in spelled.flagged] == [pair[0].is_yes for pair in flagged]
     two = pd.concat([pd.DataFrame(rows).assign(model=name) for name in ("O5", "O4")])
     with pytest.raises(MeasureError, match=r"one model, got those of O4, O5(?s:.*)scores\[scores\['model'\] == 'O4'\]"):
         fl.stats.flag_scores(two, questions, TASK)
@@ -220,5 +238,19 @@ def test_the_probe_of_a_decision_says_how_many_traces_it_used() -> None:
     assert common < 24
     assert set(decision.probe["n_used"]) == set(decision.probe["n_questions"]) == {common}
     assert decision.lens["trace"].nunique() == 24
+
+
+def test_the_folds_of_a_decision_are_checked_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faithlens.effects.decision.run_together", lambda *_: pytest.fail("the model was run"))
     with pytest.raises(PlanError, match="2 or more, got 1"):
-        fl.effects.locate_decision(model, cases[:1], folds=1)
+        fl.effects.locate_decision(LENS, [make_pair()], folds=1)
+
+
+def test_an_option_of_the_counterfactual_is_named_by_its_own_question() -> None:
+    case = make_pair()
+    assert case.counterfactual_question is not None
+    turned = replace(case.counterfactual_question.question, choices=case.question.choices[::-1])
+    case = replace(case, counterfactual_question=replace(case.counterfactual_question, question=turned))
+    assert case.counterfactual is not None
+    assert [name_option(case, case.trace, option) for option in (0, 1)] == [*case.question.choices]
+    assert [name_option(case, case.counterfactual, option) for option in (0, 1)] == [*case.question.choices[::-1]]

@@ -186,5 +186,5 @@ def test_a_grid_without_an_exact_cell_or_with_negative_numbers_is_refused() -> N
     with pytest.raises(MeasureError, match="no cell was patched exactly"):
         fl.effects.adaptive_patch_effects(model, *pair(), top=0, n_checked=0)
     for name in ("top", "n_checked", "midpoints"):
-        with pytest.raises(PlanError, match=f"{name} must be at least 0, got -1"):
+        with pytest.raises(PlanError, match=f"{name} must be a whole number of at least 0, got -1"):
             call_unchecked(fl.effects.adaptive_patch_effects, model, *pair(), **{name: -1})

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from faithlens.errors import ConfigError, PlanError
-from faithlens.execution.sample import Sampling, choose_tokens, sample
+from faithlens.execution.sample import Sampling, choose_tokens, make_requests, sample
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from faithlens.organisms.structure_mask import make_attention_mask
@@ -139,6 +139,15 @@ def test_a_prompt_that_leaves_no_room_is_refused() -> None:
     assert len(sample(model, [(9,) * (model.context_length - 2)], [0], fits)[0].ids) == 2
     with pytest.raises(PlanError, match="reads at most 512 tokens"):
         sample(model, [(9,), (9,) * (model.context_length - 1)], [0, 0], fits)
+
+
+def test_a_limit_below_one_token_is_refused() -> None:
+    model = tiny("llama")
+    for limit in (0, -1):
+        with pytest.raises(PlanError, match=f"max_tokens must be at least 1, got {limit}"):
+            sample(model, [(9,), (9,)], [0, 1], Sampling(max_new_tokens=5), max_tokens=[None, limit])
+    requests = make_requests(model, [(9,)] * 3, [0, 1, 2], Sampling(max_new_tokens=5), [None, 1, 9])
+    assert [each.limit for each in requests] == [5, 1, 5]
 
 
 @pytest.mark.parametrize(

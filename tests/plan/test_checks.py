@@ -14,7 +14,7 @@ from faithlens.execution.execute import BACKENDS, Backend, execute
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
-from faithlens.plan.checks import check_numbers, check_visibility, list_windows
+from faithlens.plan.checks import check_counts, check_places, check_visibility, list_windows
 from faithlens.plan.condition import Ablation, Apply, Condition, Edit, KeyValuePatch, Knockout, Layers, Patch
 from faithlens.plan.marks import Cut, Stretch
 from faithlens.plan.memory import plan_passes
@@ -83,10 +83,17 @@ def test_layers_and_heads_that_a_model_does_not_have_are_refused_by_one_check(ed
 
 
 def test_layers_that_are_no_tuple_of_numbers_are_refused_by_name() -> None:
-    for layers in (1, "1", [1], (1.5,), ("0",)):
+    for layers in (1, "1", [1], (1.5,), ("0",), (True,), (-1,)):
         with pytest.raises(PlanError, match=r"an edit has layers=.* must be a tuple of numbers from 0 on"):
-            call_unchecked(check_numbers, "an edit", "layers", layers)
-    check_numbers("an edit", "layers", (0, 7))
+            call_unchecked(check_places, "an edit", "layers", layers)
+    check_places("an edit", "layers", (0, 7))
+
+
+def test_counts_that_are_no_whole_numbers_from_0_on_are_refused_by_name() -> None:
+    for number in (-1, 2.5, "3", True):
+        with pytest.raises(PlanError, match=f"top must be a whole number of at least 0, got {number!r}"):
+            call_unchecked(check_counts, midpoints=0, top=number)
+    check_counts(top=0, midpoints=7)
 
 
 def test_positions_that_are_no_interval_are_refused() -> None:

@@ -182,7 +182,7 @@ def _rank(scores: pd.DataFrame, labels: pd.DataFrame, sign: int, seed: int) -> I
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    faults, rows = FaultList(path, "row"), list[dict[str, Any]]()
+    faults, rows, places = FaultList(path, "row"), list[dict[str, Any]](), dict[tuple[Any, ...], str]()
     if has_ending(path, ".csv"):
         table = read_table(path)
         if set(fur.STUDY_COLUMNS) <= {*table.columns}:
@@ -202,7 +202,13 @@ def _read_file(path: Path) -> pd.DataFrame:
         entries = read_json_lines(path, faults)
     for where, entry in entries:
         with faults.collect_at(where):
-            rows.append(_read_row(entry))
+            row = _read_row(entry)
+            key = tuple(row.get(name) for name in (*OWN_KEYS, *KEYS))
+            if (first := places.setdefault(key, where)) != where:
+                what = "chain" if row["step"] is None else "step"
+                problem = f"a second label of the {what} that {first} labels"
+                raise BadEntryError(problem, "keep one of the two, or name the `sample` that each is of")
+            rows.append(row)
     faults.raise_if_any("Each row needs `question` and `label`, and a label of a step `step`.")
     if not rows:
         raise TaskError(f"{path} holds no label", "Give a row with `question` and `label` for each label.")

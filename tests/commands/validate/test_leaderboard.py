@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,14 @@ def test_labels_that_came_with_chains_are_named(run: Run) -> None:
         ([{"question": "q", "label": 1, "sample": 1}, {"question": "q", "label": 0}], "1 of the 2 .* lack `sample`"),
         ([{"question": "q", "label": 1, "model": "O55"}], r"model of the labels of x 'O55'(?s:.*)Did you mean 'O5'"),
         ([], "holds no label"),
+        (
+            [{"question": "q", "label": 1}, {"question": "r", "label": 0}, {"question": "q", "label": 0}],
+            "line 3: a second label of the chain that line 1 labels; keep one",
+        ),
+        (
+            [{"question": "q", "label": 1, "step": 2}, {"question": "q", "label": 1, "step": 2}],
+            "line 2: a second label of the step that line 1 labels",
+        ),
         ([{"question": "another", "label": 1}], "no label of x meets a score"),
     ],
 )
@@ -206,7 +215,9 @@ def test_the_command_prints_one_table_or_json(run: Run, questions: list[str], tm
     pair = f"{run.path}={path}"
     result = CliRunner().invoke(app, ["validate", "--labels", pair, "--json"])
     assert result.exit_code == 0, result.output
-    rows = {row["measure"]: row for row in json.loads(result.stdout)}
+    printed_object = json.loads(result.stdout)
+    assert (printed_object["requirements"], printed_object["folder"]) == ([], None)
+    rows = {row["measure"]: row for row in printed_object["leaderboard"]}
     assert rows["knockout.step_raw"]["source"] == "o5: labels.jsonl"
     assert rows["knockout.step_raw"]["auroc"] == 1.0
     printed = CliRunner().invoke(app, ["validate", "--labels", pair], env={"COLUMNS": "200"})
@@ -247,3 +258,24 @@ def test_own_measures_are_imported_before_anything_is_trained() -> None:
         with pytest.raises(ConfigError, match=problem):
             import_measures([place])
     assert import_measures(["math:prod"]) == [math.prod]
+
+
+def test_ratings_of_steps_with_other_words_say_so(run: Run, questions: list[str]) -> None:
+    rows = [{"question": q, "step": 0, "label": 1.0, "words": "Words of another chain."} for q in questions]
+    with pytest.raises(RunError, match="has the words that a label of study is of"):
+        rank_measures("study", run, pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("--strict", r"--strict is about planted models, and with --labels alone none is tested"),
+        ("-n 8 --jobs 2", r"-n and --jobs are about planted models"),
+        ("--out there --seeds 1", r"--seeds and --out are about planted models"),
+        ("--own math:prod --out there", r"--out is about planted models"),
+    ],
+)
+def test_options_about_planted_models_are_refused_with_labels_alone(words: str, problem: str) -> None:
+    result = CliRunner().invoke(app, ["validate", "--labels", "run=labels.csv", *words.split()])
+    assert isinstance(result.exception, ConfigError)
+    assert re.match(problem, result.exception.problem)
