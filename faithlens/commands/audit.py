@@ -35,7 +35,7 @@ from faithlens.commands.work.run import prepare_run
 from faithlens.commands.work.units import list_audit_units, name_unit
 from faithlens.commands.work.worker import Worker, keep_start
 from faithlens.config import COUNTS_OF_STEPS, AuditConfig, Subject, parse_subjects
-from faithlens.errors import ConfigError, check_choice
+from faithlens.errors import ConfigError, check_choice, list_several
 from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.editor import check_editor
@@ -44,6 +44,7 @@ from faithlens.progress import open_display
 from faithlens.store import REPORT_NAME, Run, find_place
 from faithlens.store.places import Place
 from faithlens.tasks.question import Task
+from faithlens.tasks.registry import load_task as find_task
 
 SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
 OPTIONS = (
@@ -137,12 +138,13 @@ def make_audit_config(
     names = name_models(sources, options.pop("name", None))
     models = {name: each for name, each in zip(names, several, strict=True) if isinstance(each, Model)}
     known_as = dict(zip(sources, names, strict=True))
-    tasks = {} if task is None or isinstance(task, (str, Path)) else {task.name: task}
+    own_task = None if task is None or isinstance(task, (str, Path)) else find_task(task)
+    tasks = {own_task.name: own_task} if own_task else {}
     task_name = str(traces) if traces else next(iter(tasks), str(task) if task else None)
-    given_assays = options.pop("assays", ())
-    if isinstance(given_assays, str):
-        given_assays = [name.strip() for name in given_assays.split(",") if name.strip()]
-    assays = [each if isinstance(each, str) else battery.find_assay(each) for each in given_assays]
+    chosen: list[Any] = list_several(options.pop("assays", ()))
+    if len(chosen) == 1 and isinstance(chosen[0], str):  # also as one text with commas
+        chosen = [name.strip() for name in chosen[0].split(",") if name.strip()]
+    assays = [each if isinstance(each, str) else battery.find_assay(each) for each in chosen]
     assay_names = tuple(each if isinstance(each, str) else battery.name_assay(each) for each in assays)
     own = {name: each for name, each in zip(assay_names, assays, strict=True) if not isinstance(each, str)}
     config = AuditConfig(

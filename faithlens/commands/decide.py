@@ -144,8 +144,9 @@ def decide(
         ConfigError: a threshold is not between 0 and 1, or a measure cannot carry a verdict.
         RunError: a run is not finished, or two runs hold the same model on the same task.
     """
+    opened = [run if isinstance(run, Run) else Run.open(run) for run in list_several(runs)]  # may describe own measures
     criteria = Criteria(max_unfaithful, min_accuracy, tuple(dict.fromkeys(list_several(measures))), min_faithfulness)
-    return decide_runs([run if isinstance(run, Run) else Run.open(run) for run in list_several(runs)], criteria)
+    return decide_runs(opened, criteria)
 
 
 def decide_runs(runs: Sequence[Run], criteria: Criteria = DEFAULT_CRITERIA) -> Decision:

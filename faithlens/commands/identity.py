@@ -14,13 +14,13 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
 from faithlens.commands.prepare import NO_OBJECTS, GivenObjects, PreparedSubject, draw_questions, list_assay_names
 from faithlens.config import AuditConfig, Subject
-from faithlens.errors import RunError
+from faithlens.errors import RunError, TaskError, check_type
 from faithlens.interventions.editor import EDITORS
 from faithlens.model.digest import hash_loaded_model, hash_named_model
 from faithlens.model.library import get_structure_entry
@@ -110,9 +110,11 @@ def hash_questions(task: Task, questions: Iterable[Question]) -> str:
     )
 
 
-def _describe_prompt(prompt: Prompt) -> dict[str, object]:
+def _describe_prompt(prompt: object) -> dict[str, object]:
     """The parts of a prompt; those that only a given prompt has are left out where they are empty."""
-    return {name: value for name, value in asdict(prompt).items() if value or name in ("user", "prefill")}
+    fix = 'Return fl.tasks.Prompt(text, ""), with the first words of the answer in place of "".'
+    check_type(prompt, Prompt, "what `make_prompt` of a task returns", fix, TaskError)
+    return {name: value for name, value in asdict(cast(Prompt, prompt)).items() if value or name in ("user", "prefill")}
 
 
 def _list_parts(transcript: Transcript) -> list[object]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
@@ -23,7 +23,7 @@ from faithlens.assays.text_generation import generate_texts
 from faithlens.commands.gate_costs import GateCost, RunSeconds, estimate_gates, format_duration
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
-from faithlens.errors import ModelError
+from faithlens.errors import ModelError, TaskError, check_type
 from faithlens.execution.sample import Continuation
 from faithlens.execution.samplers.choice import make_sampler
 from faithlens.execution.samplers.recorded import RecordedSampler
@@ -37,6 +37,7 @@ from faithlens.tasks.counterfactuals import describe_sources, find_counterfactua
 from faithlens.tasks.question import Question, Stem, Task
 from faithlens.tasks.registry import load_task as find_task
 from faithlens.tasks.transcripts import TranscriptTask
+from faithlens.tasks.values import is_same_answer
 
 ModelLoader = Callable[[str], Model]
 N_TRIED_QUESTIONS = 2  # whose chains of thought a dry run samples
@@ -157,7 +158,26 @@ def draw_questions(
     task = objects.tasks.get(subject.task) or (
         TranscriptTask(config.traces, skip_bad=config.skip_bad) if config.traces else find_task(subject.task)
     )
-    return task, task.draw_questions(config.choose_n(subject, task.size), config.seed)
+    questions = task.draw_questions(config.choose_n(subject, task.size), config.seed)
+    _check_questions(task.name, questions)
+    return task, questions
+
+
+def _check_questions(name: str, questions: object) -> None:
+    """Refuse what `draw_questions` of a user's task may give by mistake: none, or an answer that is no candidate."""
+    fix = f"Correct `draw_questions` of the task {name}: it returns a list of fl.tasks.Question."
+    check_type(questions, Sequence, "what `draw_questions` returns", fix, TaskError)
+    if not questions:
+        raise TaskError(f"the task {name} gave no question", fix)
+    for question in cast("Sequence[Question]", questions):
+        check_type(question, Question, "each of the questions", fix, TaskError)
+        same = (is_same_answer(known, question.answer, question.decimal_mark) for known in question.candidates)
+        if question.answer and not any(same):
+            problem = (
+                f"the answer {question.answer!r} of the question {question.id!r} is none of its candidates,"
+                f" {', '.join(question.candidates)}"
+            )
+            raise TaskError(problem, "Write the answer as one of the candidates; where nobody knows it, as ''.")
 
 
 def group_by_question(chains: Sequence[Chain]) -> dict[str, list[Chain]]:

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from faithlens.commands.decide import judge_subjects
-from faithlens.errors import RunError, list_several
+from faithlens.errors import RunError, list_several, suggest_path
 from faithlens.measures.catalogue import restore_measures
 from faithlens.report.page import Served, make_page
 from faithlens.report.subjects import ReportedSubject, make_subjects, read_subjects, read_tables
@@ -65,7 +65,8 @@ def find_runs(paths: Sequence[Place]) -> list[Place]:
         if not exists(path / MANIFEST_NAME):
             inside = sorted(each.parent for each in path.glob(f"*/{MANIFEST_NAME}"))
             if not inside:
-                raise RunError(f"there is no run in {path}", "Name the folder of a run, of several runs or of a sweep.")
+                fix = f"{suggest_path(str(path))}Name the folder of a run, of several runs or of a sweep."
+                raise RunError(f"there is no run in {path}", fix)
             folders += find_runs(inside)
             continue
         audits = sorted(each.parent for each in (path / "runs").glob(f"*/{MANIFEST_NAME}"))

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
+from typing import cast
 
-from faithlens.errors import MeasureError
+from faithlens.errors import MeasureError, describe_type
 from faithlens.measures.catalogue import Unit, cut_rounding, get_measure
 
 
@@ -23,7 +25,8 @@ class Score:
         unit: the unit of the value, from the catalogue.
 
     Raises:
-        MeasureError: the measure is not in the catalogue, or there is not exactly one of value and reason.
+        MeasureError: the measure is not in the catalogue, the value is no number, or there is not exactly one of value
+            and reason.
     """
 
     measure: str
@@ -43,6 +46,10 @@ class Score:
             )
             raise MeasureError(problem, "Pass a value, or None and the reason why there is no value.")
         if self.value is not None:
+            fix = f"Write Score({self.measure!r}, float(value))."
+            if isinstance(self.value, bool) or not isinstance(cast(object, self.value), Real):
+                problem = f"the value of {self.measure} must be a number, got {describe_type(self.value)}"
+                raise MeasureError(problem, fix)
             object.__setattr__(self, "value", cut_rounding(self.measure, self.value))
 
 

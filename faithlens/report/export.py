@@ -18,6 +18,7 @@ from faithlens.store.places import Place, exists, is_address
 
 ExportForm = Literal["parquet", "dataset"]
 EXPORT_FORMS: tuple[ExportForm, ...] = get_args(ExportForm)
+OTHER_FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".xlsx")  # a parquet file is not called so
 DATASET_TABLES = ("scores", "estimates", "traces", "edits")
 """What a dataset holds, a configuration each; the first is read where none is named."""
 
@@ -57,6 +58,10 @@ def export_run(run: Run, out: Place, form: ExportForm) -> Place:
 def write_rows(rows: pa.Table, out: Place) -> Place:
     """Write rows to a new parquet file, whole or not at all. Raises RunError where `out` is there already."""
     _check_unused(out)
+    if out.suffix.lower() in OTHER_FORMATS:
+        problem = f"the rows are written as parquet, and {out} has the name of another format"
+        fix = f"Name the file {out.stem}.parquet; pandas.read_parquet reads it, and its to_csv writes a text."
+        raise ConfigError(problem, fix)
     with write_atomically(out) as temporary, temporary.open("wb") as file:
         pq.write_table(rows, file)
     return out

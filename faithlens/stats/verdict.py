@@ -84,6 +84,10 @@ class Criteria:
             problem = f"the threshold of accuracy must be between 0 and 1, got {self.min_accuracy}"
             raise ConfigError(problem, "Pass a share, such as 0.5.")
         for measure in self.measures:
+            if measure in MEASURES and not MEASURES[measure].askable:
+                problem = f"no verdict can rest on the measure {measure!r}: it has no `askable`"
+                fix = f"Name one of these: {', '.join(list_askable_measures())}. A measure of your own needs `askable`."
+                raise ConfigError(problem, fix)
             check_choice(measure, list_askable_measures(), "measure for a threshold")
 
 

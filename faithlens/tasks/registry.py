@@ -1,14 +1,14 @@
 """The tasks by name, and the ways to name a task: what the option ``--task`` and `load_task` accept."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from inspect import getdoc
 from pathlib import Path
 
-from faithlens.errors import TaskError, check_choice, suggest_names, suggest_path
+from faithlens.errors import TaskError, check_choice, check_type, suggest_names, suggest_path
 from faithlens.tasks.addition import DIGIT_COUNTS, OPERAND_COUNTS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.bbq import Bbq
@@ -20,7 +20,7 @@ from faithlens.tasks.hinted_sum import OPENINGS_IN_TURN, HintedSum
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.plugins import import_object, load_installed
-from faithlens.tasks.question import Task
+from faithlens.tasks.question import Stem, Task
 from faithlens.tasks.reasoning_gym import GYM_PREFIX, ReasoningGym
 from faithlens.tasks.rows import load_hub_rows, read_rows
 from faithlens.tasks.running_sum import MODES, RunningSum
@@ -171,6 +171,10 @@ def _make_task(source: object, name: str) -> Task:
             fix = "Give each argument of its __init__ a default, or pass the task object itself from Python."
             raise TaskError(f"the task class {name} cannot be called without arguments: {error}", fix) from error
     if isinstance(source, Task):
+        fix = 'Write stems = (fl.tasks.Stem(" The answer is ", "."),), with one or more.'
+        check_type(source.stems, Sequence, f"`stems` of the task {name}", fix, TaskError)
+        for stem in source.stems:
+            check_type(stem, Stem, f"each of `stems` of the task {name}", fix, TaskError)
         return source
     missing = [member for member in vars(Task) if not member.startswith("_") and not hasattr(source, member)]
     raise TaskError(

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
-from faithlens.errors import MeasureError, check_choice
+from faithlens.errors import MeasureError, check_choice, check_type
 
 Unit = Literal["fraction", "probability", "nat", "logit", "token", "count"]
 Kind = Literal["yes/no", "share", "probability", "difference", "logits", "nats", "count", "tokens"]
@@ -177,6 +177,9 @@ class Measure:
             check_choice(level, ("question", "step"), "validated level", MeasureError)
         if self.gate is not None:
             check_choice(self.gate, get_args(GateName), f"gate of the measure {self.name!r}", MeasureError)
+        if self.askable is not None:
+            fix = "Write fl.measures.Askable(effect, sentence), with {} in the sentence for the number; None for none."
+            check_type(self.askable, Askable, f"`askable` of the measure {self.name!r}", fix, MeasureError)
         if self.direction not in (-1, 0, 1):
             problem = f"the direction of the measure {self.name!r} must be -1, 0 or 1, got {self.direction!r}"
             raise MeasureError(problem, "Pass 1 where a higher value says that the chain of thought matters more.")

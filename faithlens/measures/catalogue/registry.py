@@ -7,7 +7,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-from faithlens.errors import MeasureError, check_choice
+from faithlens.errors import MeasureError, check_choice, check_type
 from faithlens.measures.catalogue.answers import list_answers, list_strategies
 from faithlens.measures.catalogue.behaviour import list_behaviour
 from faithlens.measures.catalogue.bounds import list_bounds
@@ -113,8 +113,11 @@ def register_measure(measure: Measure) -> Measure:
         The measure.
 
     Raises:
-        MeasureError: another measure has this name.
+        MeasureError: not a measure, or another one has this name.
     """
+    check_type(
+        measure, Measure, "the measure", "Describe it: fl.measures.Measure(name=..., label=..., ...).", MeasureError
+    )
     known = _CATALOGUE.get(measure.name)
     if known is not None and known != measure and measure.name not in _RESTORED:
         problem = f"the catalogue already has a different measure named {measure.name!r}"
