@@ -1,4 +1,6 @@
-"""Signals end an audit with 128 and their number; what is finished is kept, and the run goes on to the same tables."""
+"""Signals end an audit or a worker with 128 and their number; what is finished is kept, and the run goes on to the same
+tables.
+"""
 
 import re
 import shlex
@@ -15,8 +17,8 @@ from faithlens.commands import score as scoring
 WORDS = ["-m", "O4", "-t", "running-sum", "-n", "6", "--batch", "2", "--assays", "baselines"]
 
 
-def run_command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
-    monkeypatch.setattr(sys, "argv", ["faithlens", "audit", *words])
+def run_command(monkeypatch: pytest.MonkeyPatch, *words: str, command: str = "audit") -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["faithlens", command, *words])
     try:
         main.main()
     except SystemExit as ended:
@@ -57,6 +59,35 @@ def test_a_signal_keeps_what_is_finished(
     assert f"Stopped by {name}. Kept in run: {n_kept} questions of O4 on running-sum." in output
     [again] = re.findall(r"^To go on, run: faithlens audit (.*)$", output, re.M)
     assert run_command(monkeypatch, *shlex.split(again)) == 0
+    assert run_command(monkeypatch, *WORDS, "--out", "whole") == 0
+    tables = [pd.read_parquet(tmp_path / folder / "scores.parquet") for folder in ("run", "whole")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "n_kept"), [("SIGINT", 130, 2), ("SIGTERM", 143, 2), ("SIGHUP", 129, 2), ("SIGUSR1", 138, 4)]
+)
+def test_a_signal_to_a_worker_keeps_what_is_finished(
+    name: str,
+    code: int,
+    n_kept: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The worker gives its lease back, so that the next one need not wait until it expires."""
+    monkeypatch.chdir(tmp_path)
+    assert run_command(monkeypatch, *WORDS, "--prepare-only", "--out", "run") == 0
+    with monkeypatch.context() as patched:
+        send_during_batch(2, name, patched)
+        assert run_command(patched, "run", command="work") == code
+    output = capsys.readouterr().err
+    start = "Interrupted." if name == "SIGINT" else f"Stopped by {name}."
+    assert f"{start} Kept in run: {n_kept} questions of O4 on running-sum." in output
+    assert "To go on, run: faithlens work run\n" in output
+    assert list(tmp_path.glob("run/units/*.lease")) == []
+    assert run_command(monkeypatch, "run", command="work") == 0
+    assert run_command(monkeypatch, "run", command="conclude") == 0
     assert run_command(monkeypatch, *WORDS, "--out", "whole") == 0
     tables = [pd.read_parquet(tmp_path / folder / "scores.parquet") for folder in ("run", "whole")]
     pd.testing.assert_frame_equal(*tables)
