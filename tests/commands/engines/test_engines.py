@@ -132,7 +132,7 @@ class DyingActor:
 def test_a_cluster_without_room_is_refused(tmp_path: Path) -> None:
     require("ray")
     with prepare_run(replace(SMALL, n=1), tmp_path / "run") as run, pytest.raises(ConfigError, match="1 GPUs of 0"):
-        make_engine("ray").work(run, Crew(workers=1, gpus=1))
+        make_engine("ray").work(run, Crew(workers=1, gpus=1.0))
 
 
 @pytest.mark.parametrize(
