@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, RunError
 from faithlens.measures.catalogue import UNITS, get_measure
 from faithlens.report.card import _OPTION_FLAGS, COLUMN_MEANINGS, list_commands
-from faithlens.report.export import DATASET_TABLES, QUESTION_FACTS, export_run, parse_form
+from faithlens.report.export import DATASET_TABLES, QUESTION_FACTS, export_run, parse_form, write_rows
 from faithlens.store import SCHEMAS, Run
 
 
@@ -147,3 +148,10 @@ def test_forms_are_named() -> None:
     assert (parse_form("parquet"), parse_form("dataset")) == ("parquet", "dataset")
     with pytest.raises(ConfigError, match="Did you mean 'parquet'"):
         parse_form("parket")
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.JSONL"])
+def test_a_parquet_file_has_no_name_of_another_format(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"written as parquet, and .*{name} has the name.*\n.*scores\.parquet"):
+        write_rows(pa.table({"value": [1.0]}), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
