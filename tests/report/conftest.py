@@ -1,7 +1,9 @@
 """A run made of random numbers: two organisms and a real model, no torch."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +31,30 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def run(finished_run: Run, tmp_path: Path) -> Run:
     shutil.copytree(finished_run.path, tmp_path / "run")
     return Run.open(tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from tests.report.browser_pages import open_browser  # skips what needs a browser where there is none
+
+    yield from open_browser()
+
+
+@pytest.fixture(scope="session")
+def page_file(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page on three models of one run and on a run with answers, edits and hostile texts."""
+    from tests.report.browser_pages import write_page
+
+    return write_page(finished_run, tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture
+def page(browser: Any, page_file: Path) -> Iterator[Any]:
+    from tests.report.browser_pages import open_page
+
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield from open_page(context, page_file)
+    context.close()
 
 
 def synthetic_run(path: Path, seed: int = 0) -> Run:
