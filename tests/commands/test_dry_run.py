@@ -92,5 +92,5 @@ def test_the_seconds_of_the_gates_add_up_to_those_of_the_run() -> None:
 def test_the_terminal_shows_the_seconds_of_each_gate() -> None:
     command = "audit --model O5 --task running-sum -n 4 --max-new-tokens 60 --device cpu --dry-run --assays derivation"
     words = " ".join(CliRunner().invoke(app, command.split()).stdout.split())
-    assert re.search(r"derived about [\d.]+ s: 1 edited version in \d+ packed rows", words)
+    assert re.search(r"derived about [\d.]+ s: 1 edited version in \d+ rows", words)
     assert re.search(r"no gate about [\d.]+ s: .* chains about [\d.]+ s: the chains of thought themselves", words)
