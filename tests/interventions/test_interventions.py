@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.errors import TraceError
-from faithlens.interventions.case import Case, collect_candidates
+from faithlens.interventions.case import LONGEST_STATED, Case, collect_candidates
 from faithlens.interventions.control_span import draw_control_span
 from faithlens.interventions.knockout import hide, hide_steps
 from faithlens.interventions.rewriting import replace_step
@@ -49,6 +49,12 @@ def test_a_case_answers_by_its_stem(case: Case) -> None:
     assert text(case.stem.ids) == "\nAnswer: ("
     assert [text(ids) for ids in case.options] == ["A)", "B)", "None)"]
     assert text(case.direct_prompt.ids) == "Say it:"
+
+
+def test_a_stated_number_that_never_ends_is_no_candidate() -> None:
+    requested = Question("q", "2 + 3 + 14?", ("19", "5"), "19", form="free-form")
+    endless = trace("Q: 2 + 3 + 14?\nA:", f" First {'9' * 300}. Then {'8' * LONGEST_STATED}.")
+    assert collect_candidates(requested, endless) == ("19", "5", "8" * LONGEST_STATED)
 
 
 def test_a_number_in_two_spellings_is_one_candidate() -> None:
