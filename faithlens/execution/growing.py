@@ -34,9 +34,10 @@ from transformers.cache_utils import (
     LinearAttentionLayer,
 )
 
+from faithlens.errors import ModelError
 from faithlens.execution.plain import make_mask
 from faithlens.execution.prefill import can_prefill, prefill_prompts
-from faithlens.execution.states import RECURRENCES, name_state
+from faithlens.execution.states import RECURRENCES, list_empty_layers, name_state
 from faithlens.model.model import Model
 
 JOINED_LAYERS = {
@@ -96,7 +97,8 @@ class GrowingBatch:
     @property
     def is_open(self) -> bool:
         """Whether prompts can enter now."""
-        return not self.live or {type(layer) for layer in self._cache.layers} <= JOINED_LAYERS
+        is_joined = {type(layer) for layer in self._cache.layers} <= JOINED_LAYERS
+        return not self.live or (is_joined and not list_empty_layers(self._cache))
 
     def enter(self, new: list[GrowingSequence]) -> None:
         """Read more prompts, at least one."""
@@ -114,10 +116,20 @@ class GrowingBatch:
             join_caches(self._cache, other._cache)
 
     def keep(self, live: list[GrowingSequence]) -> None:
-        """Drop all sequences but `live`, so that nothing is computed or kept for those that have ended."""
+        """Drop all sequences but `live`, so that nothing is computed or kept for those that have ended.
+
+        Raises:
+            ModelError: some have ended, and the model keeps a state from which they cannot be taken.
+        """
         if not live:
             self.clear()
         elif len(live) < len(self.live):
+            if list_empty_layers(self._cache):
+                raise ModelError(
+                    f"{type(self.model.hf_model).__name__} keeps its state outside of the cache, so that sequences"
+                    " which end cannot leave those that go on",
+                    "Continue one prompt at a time: set batch_size (--batch) to 1.",
+                )
             staying = set(live)
             places = [place for place, each in enumerate(self.live) if each in staying]
             # recurrent states too can select in this way

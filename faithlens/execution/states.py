@@ -11,7 +11,6 @@ from typing import cast
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import DummyLayer
 
 from faithlens.errors import ModelError
 
@@ -60,11 +59,11 @@ def list_layer_tensors(layer: object) -> Iterator[tuple[str, Tensor]]:
 
 
 def list_empty_layers(state: DynamicCache) -> list[int]:
-    """The layers that hold nothing after tokens were read, although they are to hold a state."""
+    """The layers that hold nothing after tokens were read, although they are to hold a recurrent state."""
     return [
         i
         for i, layer in enumerate(state.layers)
-        if not isinstance(layer, DummyLayer) and not any(list_layer_tensors(layer))
+        if hasattr(layer, "recurrent_states") and not any(list_layer_tensors(layer))
     ]
 
 

@@ -69,6 +69,14 @@ def test_a_model_without_a_known_state_does_not_begin_anew() -> None:
         sample(make_tiny_model("rwkv"), PROMPTS[:1], [0], GREEDY)
 
 
+def test_a_state_outside_of_the_cache_stays_that_of_its_batch(endless: None) -> None:
+    """RecurrentGemma keeps it in its modules, where sequences can neither enter nor leave."""
+    model = make_tiny_model("recurrent_gemma")
+    check_as_alone(model, WARM, 1, (5, 2))
+    with pytest.raises(ModelError, match="keeps its state outside of the cache"):
+        sample(model, PROMPTS[:2], range(2), WARM, max_tokens=(5, 2))
+
+
 def test_prompts_that_the_model_reads_itself(monkeypatch: pytest.MonkeyPatch, endless: None) -> None:
     monkeypatch.setattr(growing, "can_prefill", lambda model, longest: False)
     check_as_alone(tiny("mistral"), WARM, 2)
