@@ -257,7 +257,13 @@ class Run(RunFolder):
         return self.read_bytes(name_part(table, key))
 
     def keep_parts(self, key: str, parts: Mapping[str, bytes], facts: Mapping[str, Any], *, digest: str) -> bool:
-        """Keep a unit that another run finished; `parts` are the files of its tables there. See `write_unit`.
+        """Keep a unit that another run finished, with its files byte by byte; False if this run has it already.
+
+        Args:
+            key: names the unit.
+            parts: for each of its tables, the content of its file in the other run.
+            facts: what the other run recorded of it.
+            digest: the digest of all that its rows depend on.
 
         Raises:
             RunError: a file cannot be written.
@@ -296,6 +302,9 @@ class Run(RunFolder):
 
     def read_chains(self, key: str) -> pd.DataFrame | None:
         """The drafts that `keep_chains` kept for a unit; None if there are none.
+
+        Args:
+            key: names the unit.
 
         Raises:
             RunError: the file was changed.
