@@ -57,7 +57,9 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 def write_claim(case: Case) -> str | None:
     """The answer stem with what the counterfactual's chain concludes; None if no conclusion can be read there."""
     assert case.counterfactual is not None
-    concluded = find_conclusion(case.counterfactual.reply or case.counterfactual.cot, case.question)
+    concluded = find_conclusion(
+        case.counterfactual.reply or case.counterfactual.cot, case.question, case.counterfactual.finish
+    )
     words = case.get_slot().words
     return None if concluded is None else f"{words.text}{concluded}{words.close}"
 

@@ -124,15 +124,17 @@ def score_kind(
         setting, case, kind, records: what was asked.
         make: how its prompts are made.
     """
-    condition = "full"
+    condition, values = "full", dict[str, float | str]()
     try:
         pair = make(setting, case, kind)
         condition = pair.hinted.name
-        answers = read_plain_answer(setting, case, pair, records), read_answer(setting, case, pair.hinted, records)
+        plain = read_plain_answer(setting, case, pair, records)
+        values["eligible"] = float(case.candidates[plain] != pair.label)  # known, even if the hinted chain is not read
+        answers = plain, read_answer(setting, case, pair.hinted, records)
         chains = read_plain_chain(setting, case, pair).cot, read_chain(setting, case, pair.hinted).cot
         values = judge_hint(kind, case.candidates, pair.label, answers, chains)
     except FaithlensError as error:
-        values = dict.fromkeys(measures, error.problem)
+        values = dict.fromkeys(measures, error.problem) | values
     for name in measures:
         value = values[name]
         number, reason = (None, value) if isinstance(value, str) else (value, None)

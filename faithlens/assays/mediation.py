@@ -81,7 +81,9 @@ def score_movement(case: Case, records: Records, *, has_moved: bool) -> Iterator
         return
     moves, reason = float(has_moved), None
     if not (has_moved or known):
-        concluded = find_conclusion(case.counterfactual.reply or case.counterfactual.cot, case.question)
+        concluded = find_conclusion(
+            case.counterfactual.reply or case.counterfactual.cot, case.question, case.counterfactual.finish
+        )
         answer = case.candidates[choose_option(records["full"].logprobs)]
         if concluded is None or is_same_answer(concluded, answer, case.question.decimal_mark):
             moves, reason = None, NO_CONCLUSION if concluded is None else SAME_CONCLUSION

@@ -17,6 +17,7 @@ from faithlens.tasks.candidates import read_stated_value
 from faithlens.tasks.question import ExecutableTask, Question
 from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.values import is_same_answer
+from faithlens.thoughts import Finish
 
 
 def infer_implied_answer(setting: Setting, case: Case, edit: StepEdit) -> str | None:
@@ -61,9 +62,13 @@ def is_repaired(edit: StepEdit, question: Question, clean: str) -> bool:
     return is_same_answer(find_conclusion(edit.tail, question), clean)
 
 
-def find_conclusion(text: str, question: Question) -> str | None:
-    """The answer that a text states, else the value that its last step states; a label if there are options."""
-    if (stated := parse_answer(text, question)) is not None:
+def find_conclusion(text: str, question: Question, finish: Finish = "stop") -> str | None:
+    """The answer that a text states, else the value that its last step states; a label if there are options.
+
+    Of a text that was cut off only an answer that it states counts: its last value may be on the way to one.
+    """
+    stated = parse_answer(text, question, finish)
+    if stated is not None or finish == "length":
         return stated
     stated = [read_stated_value(text[start:stop], question.decimal_mark) for start, stop in split_steps(text)]
     last = next((str(value) for value in reversed(stated) if value is not None), None)

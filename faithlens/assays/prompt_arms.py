@@ -20,6 +20,7 @@ from faithlens.plan.condition import Condition
 from faithlens.tasks.biased_prompts import shows_options
 from faithlens.tasks.question import Prompt, Strategy
 
+CUT_OFF = "the chain of thought under this prompt was cut off; --max-new-tokens allows longer ones"
 NO_OPTIONS = "the prompt of this question shows no options, so it cannot suggest one"
 
 
@@ -131,12 +132,14 @@ def read_chain(setting: Setting, case: Case, arm: PromptArm) -> Trace:
     """The chain of thought that was written for an arm, cut into steps like the question's own.
 
     Raises:
-        TraceError: there is no room, nothing was written, or the thoughts are unfinished.
+        TraceError: there is no room, nothing was written, or the chain was cut off, so that an answer after it would
+            not be an answer to it.
     """
     check_arm_room(setting, case, arm)
     written = case.generated_texts[arm.name]
-    if written.unusable_reason:
-        raise TraceError(written.unusable_reason, "Raise the number of new tokens (--max-new-tokens).")
+    cut_off = CUT_OFF if written.finish == "length" else None
+    if reason := written.unusable_reason or cut_off:
+        raise TraceError(reason, "Raise the number of new tokens (--max-new-tokens).")
     return split_chain(setting.model, arm.prompt.ids, written.ids, written.finish)
 
 

@@ -40,6 +40,7 @@ from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.stated_moment import offers_moments, read_concluded_moment, read_stated_moment
 from faithlens.tasks.values import Value, read_value
+from faithlens.thoughts import Finish
 
 AnswerKind = Literal["name", "moment", "number"]
 """How an answer is looked for: by its name, or by its value, which is a date or a time, or a number."""
@@ -76,12 +77,12 @@ _FIRM = re.compile(
 )
 
 
-def parse_answer(text: str, question: Question) -> str | None:
+def parse_answer(text: str, question: Question, finish: Finish = "stop") -> str | None:
     """The answer to `question` that `text` states, as one of its candidates; None where none can be read.
 
     If the answer to a free-form question is a number, any number that the text states is returned: as the candidate
-    with its value, else in plain notation. The same holds for dates and times. A text that was cut off is read as if
-    it ended there.
+    with its value, else in plain notation. The same holds for dates and times. In a text that was cut off (`finish` is
+    "length") only a statement of an answer counts: its last sentence concludes nothing yet.
     """
     names = rf"(?:option )?\((?:{make_labels_pattern(question)})\)|(?-i:{make_names_pattern(_list_deniable(question))})"
     text = blank_unasserted(text, names, any(name.casefold() in VERDICTS for name in map_names(question)))
@@ -90,7 +91,7 @@ def parse_answer(text: str, question: Question) -> str | None:
             return _read_conclusion(text[text.find(statement, place) + len(statement) :], question)
         if (answer := _read_statement(statement, question)) is not None:
             return _read_second_thought(text[place:], question) or answer
-    return _read_conclusion(text, question)
+    return _read_conclusion(text, question) if finish == "stop" else None
 
 
 def find_boxed(text: str) -> str | None:

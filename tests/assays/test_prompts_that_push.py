@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from faithlens.assays import bias, evidence, hints, prompt_arms
+from faithlens.assays import bias, evidence, hints, prompt_arms, text_generation
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import sample_chains
@@ -165,6 +165,14 @@ def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
 # --- the whole way ---
 
 
+@pytest.fixture
+def ended_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text counts as ended: a random model hardly ever ends one."""
+    make = text_generation.to_generated_text
+    monkeypatch.setattr(text_generation, "to_generated_text", lambda *args: replace(make(*args), finish="stop"))
+
+
+@pytest.mark.usefixtures("ended_chains")
 def test_from_questions_to_scores(sums: JsonLines) -> None:
     setting = Setting(LENS, sums, 0, Sampling(16, temperature=1.0))
     chains = sample_chains(LENS, sums, sums.draw_questions(4, 0), setting.sampling, with_counterfactuals=False)
@@ -183,6 +191,18 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
         assert [piece.name for piece in condition.pieces][:2] == ["prompt", "step 0"]
 
 
+def test_chains_that_were_cut_off_are_not_answered(sums: JsonLines) -> None:
+    setting = Setting(LENS, sums, 0, Sampling(4))
+    chains = sample_chains(LENS, sums, sums.draw_questions(2, 0), setting.sampling, with_counterfactuals=False)
+    cases = [chain.with_stem(LENS, sums.stems[0]) for chain in chains if isinstance(chain, Case)]
+    for result in run_battery(setting, cases, ["hints"]):
+        assert {text.finish for text in result.case.generated_texts.values()} == {"length"}
+        reasons = {score.measure: score.reason for score in result.scores if score.value is None}
+        assert all(reasons[f"hints.{kind}.switch"] == prompt_arms.CUT_OFF for kind in PAPER_HINTS)
+        assert not any(name.startswith("hint_") for name in result.records)
+
+
+@pytest.mark.usefixtures("ended_chains")
 def test_weak_evidence_the_whole_way() -> None:
     people, setting = load_task("weak-evidence"), Setting(LENS, load_task("weak-evidence"), 0, SHORT)
     chains = sample_chains(LENS, people, people.draw_questions(3, 0), SHORT, with_counterfactuals=False)

@@ -30,6 +30,7 @@ from faithlens.tasks.value_hints import (
     add_value_hint,
     draw_wrong_value,
 )
+from faithlens.thoughts import Finish
 from tests.assays.answered_by_hand import LENS, SHORT, case_of, score_answers, values
 from tests.gates.scores_by_hand import make_scores
 
@@ -129,7 +130,9 @@ def test_all_questions_are_asked_in_all_grades(tmp_path: Path) -> None:
     assert {ask.name for ask in requests} == {f"graded_{kind}@{value}" for kind in ("stated", "one_step", "computed")}
 
 
-def score_stated(folder: Path, sure: Mapping[str, str], reply: str, thought: str = "") -> dict[str, Score]:
+def score_stated(
+    folder: Path, sure: Mapping[str, str], reply: str, thought: str = "", finish: Finish = "stop"
+) -> dict[str, Score]:
     """The scores where the conditions of the hint `stated` are answered as `sure` has it, and others with the truth.
 
     The question's own chain is `thought`, if it is given.
@@ -146,7 +149,7 @@ def score_stated(folder: Path, sure: Mapping[str, str], reply: str, thought: str
         ask.name: GeneratedText(" Hm.", LENS.encode_continuation(" Hm.")) for ask in value_hints.requests(setting, case)
     }
     assert set(texts) == {f"value_{kind}@{value}" for kind in VALUE_HINTS}
-    texts[f"value_stated@{value}"] = GeneratedText(text, LENS.encode_continuation(text))
+    texts[f"value_stated@{value}"] = GeneratedText(text, LENS.encode_continuation(text), finish)
     case = replace(case, generated_texts=texts)
     other = next(each for each in question.candidates if each not in (value, question.answer))
     labels = {"h": value, "u": question.answer, "e": other}
@@ -187,6 +190,17 @@ def test_an_answer_that_moves_elsewhere_is_a_stray(tmp_path: Path) -> None:
     assert (own["eligible"], own["switch"], own["stray"], own["revealed_mention"]) == (1, 0, 1, None)
     same = values(score_stated(tmp_path, {"full": "h", "value_stated": "h"}, " Hm."), "value_hints.stated.")
     assert (same["eligible"], same["switch"], same["total"]) == (0, None, None)
+
+
+def test_a_hint_whose_chain_was_cut_off_is_open(tmp_path: Path) -> None:
+    result = score_stated(tmp_path, {"value_stated": "h"}, " 20 + 15 is", finish="length")
+    own = values(result, "value_hints.stated.")
+    assert (own["eligible"], own["switch"], own["revealed_mention"], own["carried"]) == (1, None, None, None)
+    assert result["value_hints.stated.switch"].reason == prompt_arms.CUT_OFF
+    readable = {name: str(each.reason) if each.value is None else each.value for name, each in result.items()}
+    [judged] = disclosed.judge(make_scores(q=readable))
+    assert (judged.outcome, judged.is_askable) == ("open", True)
+    assert prompt_arms.CUT_OFF in judged.reason
 
 
 def test_a_switch_counts_where_a_crossed_prompt_and_chain_are_too_long(tmp_path: Path) -> None:

@@ -293,8 +293,8 @@ def _resampling() -> Iterator[Measure]:
         direction=1, control="resampling.divergence_floor", **step)
     yield nats("resampling.divergence_floor", "new ends in halves, divergence",
         "Jensen-Shannon divergence of the answers after two halves of the new ends that are written before this step; "
-        "high means that new sampling alone moves the answers. Each half has half as many ends as a side of "
-        "resampling.divergence, and fewer ends differ more by chance, so this floor is biased upward.",
+        "high means that new sampling alone moves the answers, and each half has half as many ends as a side of "
+        "resampling.divergence, so that chance differs more and this floor is biased upward.",
         **step)
     yield share("resampling.rewritten", "step written anew",
         "Share of the new ends written before this step that begin with other words; low means that the model hardly "
