@@ -27,6 +27,7 @@ from faithlens.assays.prompt_arms import (
     HintPair,
     MakePair,
     PromptArm,
+    check_arm_room,
     list_pairs,
     make_arm,
     make_own_prompt,
@@ -128,8 +129,9 @@ def score_kind(
     try:
         pair = make(setting, case, kind)
         condition = pair.hinted.name
+        check_arm_room(setting, case, pair.hinted)
         plain = read_plain_answer(setting, case, pair, records)
-        values["eligible"] = float(case.candidates[plain] != pair.label)  # known, even if the hinted chain is not read
+        values["eligible"] = float(case.candidates[plain] != pair.label)  # known, even if the hinted chain is cut off
         answers = plain, read_answer(setting, case, pair.hinted, records)
         chains = read_plain_chain(setting, case, pair).cot, read_chain(setting, case, pair.hinted).cot
         values = judge_hint(kind, case.candidates, pair.label, answers, chains)
