@@ -122,6 +122,11 @@ assert table["n_failed"].to_dict() == {
     "capable": 2, "causal": 0, "legible": 0, "derived": 3, "serial": 1, "undisturbed": 1, "disclosed": 8
 }
 assert "undecided" in str(runs["qwen2.5-coder-0.5b-arithmetic-mc"].verdict)
+words = gates[gates["run"] == "qwen2.5-coder-0.5b-arithmetic"].set_index("gate")
+assert words["n_failed"].to_dict() == {
+    "capable": 3, "causal": 0, "legible": 0, "derived": 3, "serial": 1, "undisturbed": 0, "disclosed": 2
+}
+assert "undecided" in str(runs["qwen2.5-coder-0.5b-arithmetic"].verdict)
 """,
     "04_your_own_measure": """
 assert gap < 1e-4
