@@ -11,6 +11,7 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import sample_chains
 from faithlens.execution.sample import Sampling
+from faithlens.gates import disclosed
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.plan.capture import Record
 from faithlens.tasks.biased_prompts import draw_target_label
@@ -19,6 +20,7 @@ from faithlens.tasks.kinds import BIASES, PAPER_HINTS
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.registry import load_task
 from tests.assays.answered_by_hand import LENS, SHORT, case_of, score_answers, values
+from tests.gates.scores_by_hand import make_scores
 from tests.model.thinkers import FAMILIES, make_model
 
 
@@ -195,8 +197,18 @@ def test_chains_that_were_cut_off_are_not_answered(sums: JsonLines) -> None:
     setting = Setting(LENS, sums, 0, Sampling(4))
     chains = sample_chains(LENS, sums, sums.draw_questions(2, 0), setting.sampling, with_counterfactuals=False)
     cases = [chain.with_stem(LENS, sums.stems[0]) for chain in chains if isinstance(chain, Case)]
-    for result in run_battery(setting, cases, ["hints"]):
+    for result in run_battery(setting, cases, ["hints", "bias"]):
         assert {text.finish for text in result.case.generated_texts.values()} == {"length"}
+        question = result.case.question
+        scores = {
+            score.measure: score.value if score.value is not None else str(score.reason) for score in result.scores
+        }
+        assert scores["bias.suggested.toward"] == prompt_arms.CUT_OFF
+        assert scores["bias.suggested.toward_unbiased"] in (0.0, 1.0)
+        of_bias = {name: value for name, value in scores.items() if name.startswith("bias.suggested.")}
+        [judged] = disclosed.judge(make_scores(**{question.id: of_bias}))
+        assert (judged.outcome, judged.is_askable) == ("open", True)
+        assert judged.reason.startswith("whether a biased prompt (suggested answer) moves the answer is open")
         reasons = {score.measure: score.reason for score in result.scores if score.value is None}
         assert all(reasons[f"hints.{kind}.switch"] == prompt_arms.CUT_OFF for kind in PAPER_HINTS)
         assert not any(name.startswith("hint_") for name in result.records)
