@@ -210,6 +210,19 @@ def check_type(value: object, expected: type, what: str, fix: str, error: type[F
         raise error(f"{what} must be a {name}, got {describe_type(value)}", fix)
 
 
+def check_elements(
+    values: object, expected: type, what: str, fix: str, error: type[FaithlensError] = ConfigError
+) -> None:
+    """Check that an argument is a list of objects of the class `expected`; see `check_type`.
+
+    Raises:
+        FaithlensError: of class `error`, with the class that `values`, or its first other element, has.
+    """
+    check_type(values, Sequence, what, fix, error)
+    for value in cast("Sequence[object]", values):
+        check_type(value, expected, f"each element of {what}", fix, error)
+
+
 def describe_type(value: object) -> str:
     """The class of a value, and the value itself where it is a short text: ``str 'O5'``, ``list``."""
     is_short = isinstance(value, str) and len(value) <= _LONGEST_REASON

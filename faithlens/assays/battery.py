@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from itertools import chain
-from typing import cast
 
 from faithlens.assays import (
     attention,
@@ -46,7 +45,7 @@ from faithlens.assays import (
 )
 from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
 from faithlens.assays.text_generation import generate_texts
-from faithlens.errors import ConfigError, MeasureError, check_choice, check_type, suggest_names
+from faithlens.errors import ConfigError, MeasureError, check_choice, check_elements, suggest_names
 from faithlens.execution.execute import BACKENDS, Backend
 from faithlens.execution.work import Work, execute_with_work
 from faithlens.interventions.case import Case
@@ -184,7 +183,8 @@ def collect_conditions(setting: Setting, case: Case, assays: Mapping[str, Assay]
     needed = list[Condition]()
     for name, assay in assays.items():
         conditions = assay.conditions(setting, case)
-        _check_list(conditions, Condition, f"`conditions` of the assay {name}", "return [condition]")
+        fix = "Write a list, also for one: return [condition]."
+        check_elements(conditions, Condition, f"what `conditions` of the assay {name} returns", fix, MeasureError)
         needed += conditions
     return list({condition.name: condition for condition in needed}.values())
 
@@ -260,19 +260,12 @@ def score_case(setting: Setting, case: Case, records: Records, assays: Mapping[s
     scores = list[Score]()
     for name, assay in assays.items():
         own = assay.score(setting, case, records)
-        _check_list(own, Score, f"`score` of the assay {name}", "return [fl.assays.Score(measure, value)]")
+        fix = "Write a list, also for one: return [fl.assays.Score(measure, value)]."
+        check_elements(own, Score, f"what `score` of the assay {name} returns", fix, MeasureError)
         scores += own
     if not case.question.answer:
         scores = [_leave_out_value(score) for score in scores]
     return CaseResult(case, records, scores, list(collect_edits(setting, case, records, assays)))
-
-
-def _check_list(values: object, kind: type, what: str, example: str) -> None:
-    """Refuse what an assay of a user returns in place of a list of `kind`; `what` names the function."""
-    fix = f"Write a list, also for one: {example}."
-    check_type(values, Sequence, f"what {what} returns", fix, MeasureError)
-    for value in cast("Sequence[object]", values):
-        check_type(value, kind, f"each element of the list from {what}", fix, MeasureError)
 
 
 def _leave_out_value(score: Score) -> Score:

@@ -11,9 +11,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
-from faithlens.errors import ModelError, PlanError, TaskError, TraceError, check_choice, check_type
+from faithlens.errors import ModelError, PlanError, TaskError, TraceError, check_choice, check_elements, check_type
 from faithlens.execution.execute import BACKENDS, Backend, execute
 from faithlens.execution.sample import Continuation, Sampling
 from faithlens.execution.samplers.own import OWN
@@ -37,6 +36,7 @@ CHAIN_DRAFTS = ("chain", "counterfactual")
 """The names of the drafts of a question's own chain of thought, and of the one for its counterfactual question."""
 MIN_COVERAGE = 0.5  # the options must hold this much of the model's probability under a stem
 N_TRIED_CHAINS = 6  # the stems are tried on so many finished chains of thought
+_QUESTIONS_FIX = "Pass a list, such as task.draw_questions(8, seed=0)."
 _TASK_FIX = "fl.load_task gives one, of a name or of a class of your own."
 
 
@@ -118,21 +118,14 @@ def make_cases(
     """
     check_model(model)
     check_type(task, Task, "the task", _TASK_FIX, TaskError)
-    _check_questions(questions)
+    check_elements(questions, Question, "the argument questions", _QUESTIONS_FIX, TaskError)
+    if not questions:
+        raise TaskError("at least one question is needed, got none", _QUESTIONS_FIX)
     chains = sample_chains(
         model, task, questions, sampling, seed, samples=samples, with_counterfactuals=with_counterfactuals
     )
     stem = choose_stem(model, task, chains).stem
     return [chain.with_stem(model, stem) for chain in chains if isinstance(chain, Case)]
-
-
-def _check_questions(questions: object) -> None:
-    fix = "Pass a list, such as task.draw_questions(8, seed=0)."
-    check_type(questions, Sequence, "the argument questions", fix, TaskError)
-    for question in cast(Sequence[object], questions):
-        check_type(question, Question, "each of the questions", fix, TaskError)
-    if not questions:
-        raise TaskError("at least one question is needed, got none", fix)
 
 
 def sample_chains(

@@ -1,7 +1,7 @@
 """The cells of one hint or bias: the prompt with it or without it, and the chain written with it, without it, or none.
 
-The assays `hint_mediation`, `bias_mediation`, `value_hints` and `graded_hints` read these cells. Only the chains that
-`hints`, `bias`, `value_hints` and `graded_hints` request are used, so no further text is written. For the option B:
+The assays `hint_mediation`, `bias_mediation`, `value_hints` and `graded_hints` read these cells. No text is written for
+them but the chains that `hints`, `bias`, `value_hints` and `graded_hints` request. For a hint at the option B:
 
     condition                   prompt    chain written under
     full                        plain     the plain prompt

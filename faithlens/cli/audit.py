@@ -11,7 +11,7 @@ from faithlens.cli.places import Place, parse_place
 from faithlens.cli.workers import describe_prepared, parse_submit_options
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
-from faithlens.measures.edit_counts import DEFAULT_ENDS
+from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT_REGENERATIONS
 from faithlens.progress import LOADING, show_work
 
 ResumedFolder = Annotated[
@@ -59,10 +59,10 @@ def audit(
     ] = "task",
     regenerations: Annotated[
         int, typer.Option(help="steps of a chain after which the rest is regenerated; 0 for all steps")
-    ] = 3,
+    ] = DEFAULT_REGENERATIONS,
     points: Annotated[
         int, typer.Option(help="steps that are edited in a chain of more than twice as many; 0 for all steps")
-    ] = 32,
+    ] = DEFAULT_POINTS,
     ends: Annotated[
         int, typer.Option(help="new ends of a chain that resampling writes before and after a step")
     ] = DEFAULT_ENDS,

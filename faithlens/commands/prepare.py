@@ -23,7 +23,7 @@ from faithlens.assays.text_generation import generate_texts
 from faithlens.commands.gate_costs import GateCost, RunSeconds, estimate_gates, format_duration
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
-from faithlens.errors import ModelError, TaskError, check_type
+from faithlens.errors import ModelError, TaskError, check_elements
 from faithlens.execution.sample import Continuation
 from faithlens.execution.samplers.choice import make_sampler
 from faithlens.execution.samplers.recorded import RecordedSampler
@@ -166,11 +166,10 @@ def draw_questions(
 def _check_questions(name: str, questions: object) -> None:
     """Refuse what `draw_questions` of a user's task may give by mistake: none, or an answer that is no candidate."""
     fix = f"Correct `draw_questions` of the task {name}: it returns a list of fl.tasks.Question."
-    check_type(questions, Sequence, "what `draw_questions` returns", fix, TaskError)
+    check_elements(questions, Question, "what `draw_questions` returns", fix, TaskError)
     if not questions:
         raise TaskError(f"the task {name} gave no question", fix)
     for question in cast("Sequence[Question]", questions):
-        check_type(question, Question, "each of the questions", fix, TaskError)
         same = (is_same_answer(known, question.answer, question.decimal_mark) for known in question.candidates)
         if question.answer and not any(same):
             problem = (

@@ -78,7 +78,10 @@ def test_a_task_is_taken_as_an_object_or_as_a_class() -> None:
         (Two(stems=" So "), r"`stems` of the task .* must be a list, got str ' So '\n.*fl.tasks.Stem"),
         (Two(stems=(" So ",)), r"each of `stems` of the task .* must be a Stem, got str"),
         (Two(questions=[]), r"the task two gave no question\nCorrect `draw_questions`"),
-        (Two(questions=["1 + 1?"]), r"each of the questions must be a Question, got str '1 \+ 1\?'"),
+        (
+            Two(questions=["1 + 1?"]),
+            r"each element of what `draw_questions` returns must be a Question, got str '1 \+ 1\?'",
+        ),
         (
             Two(questions=[fl.tasks.Question("q", "1 + 1?", ("1", "2"), "3", form="free-form")]),
             r"the answer '3' of the question 'q' is none of its candidates, 1, 2\n",

@@ -101,7 +101,8 @@ def take_over(run: Run, sources: Sequence[Reusable], notify: Callable[[str], Non
         for key in (*source.units, *source.chains):
             is_whole = key in source.units
             tables = listed.tables if is_whole else ("drafts",)
-            if key in finished or not (is_whole or run.read_chains(key) is None):
+            has_chains = not is_whole and run.read_chains(key) is not None
+            if key in finished or has_chains:
                 continue
             try:
                 parts = {table: other.read_part(table, key) for table in tables}
