@@ -75,12 +75,12 @@ def check_room(model: Model, task: Task, questions: Sequence[Question], sampling
     """
     counterfactuals = [find_counterfactual(task, q, seed) for q in questions]
     every = [*questions, *(each.question for each in counterfactuals if each is not None)]
-    answer = count_longest_answer(model, task, every)
+    answer, limit = count_longest_answer(model, task, every), sampling.find_limit(model)
     for q in every:
         prompt = len(make_question_piece(model, task, q, "cot").ids)
-        if prompt + sampling.max_new_tokens + answer > model.context_length:
+        if prompt + limit + answer > model.context_length:
             raise PlanError(
-                f"question {q.id} needs {prompt} tokens for the prompt, {sampling.max_new_tokens} for the chain of "
+                f"question {q.id} needs {prompt} tokens for the prompt, {limit} for the chain of "
                 f"thought and {answer} for the answer, but {model.name} reads at most {model.context_length} tokens",
                 "Shorten or leave out this question, or lower the number of new tokens (--max-new-tokens).",
             )

@@ -194,5 +194,5 @@ def check_arm_room(setting: Setting, case: Case, arm: PromptArm) -> None:
 
 def is_too_long(setting: Setting, case: Case, arm: PromptArm) -> bool:
     """Whether prompt, chain of thought and answer are longer than the model's context."""
-    new = setting.sampling.max_new_tokens if arm.strategy == "cot" else 0
+    new = setting.sampling.find_limit(setting.model) if arm.strategy == "cot" else 0
     return not case.has_room_after(setting.model, len(arm.prompt.ids) + new)

@@ -52,7 +52,7 @@ def request_rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> TextRe
     return TextRequest(
         name,
         tuple(pieces),
-        max_tokens=max(MIN_NEW_TOKENS, setting.sampling.max_new_tokens - used),
+        max_tokens=max(MIN_NEW_TOKENS, setting.sampling.find_limit(setting.model) - used),
         drops_unfinished_step=True,
     )
 

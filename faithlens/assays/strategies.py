@@ -251,6 +251,6 @@ def drop_unfinished_line(written: GeneratedText) -> str:
 
 def has_room(setting: Setting, request: TextRequest) -> bool:
     """Whether the model can read a request and as many tokens as may follow it."""
-    limit = setting.sampling.max_new_tokens
+    limit = setting.sampling.find_limit(setting.model)
     prompt = sum(len(piece.ids) for piece in request.context if isinstance(piece, Piece))
     return prompt + min(limit, request.max_tokens or limit) <= setting.model.context_length

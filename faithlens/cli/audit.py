@@ -94,7 +94,13 @@ def audit(
             help="take over what this run did already, for more questions, models or assays; may be repeated",
         ),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="longest chain of thought, in tokens [default: 1024, or 8192 for a model with thoughts of its own, and "
+            "at most half of what the model reads]"
+        ),
+    ] = None,
     temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
     top_p: Annotated[float, typer.Option(help="nucleus sampling: the probability mass to sample from")] = 1.0,
     sampler: Annotated[

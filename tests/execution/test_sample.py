@@ -2,6 +2,8 @@
 
 from collections import Counter
 from math import nan
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -148,6 +150,16 @@ def test_a_limit_below_one_token_is_refused() -> None:
             sample(model, [(9,), (9,)], [0, 1], Sampling(max_new_tokens=5), max_tokens=[None, limit])
     requests = make_requests(model, [(9,)] * 3, [0, 1, 2], Sampling(max_new_tokens=5), [None, 1, 9])
     assert [each.limit for each in requests] == [5, 1, 5]
+
+
+@pytest.mark.parametrize(
+    ("context", "thinks", "limit"),
+    [(256, False, 128), (2048, False, 1024), (32_768, False, 1024), (4096, True, 2048), (32_768, True, 8192)],
+)
+def test_the_default_limit_fits_the_model(context: int, thinks: bool, limit: int) -> None:
+    model: Any = SimpleNamespace(context_length=context, thinking="<think>" if thinks else None)
+    assert Sampling().find_limit(model) == limit
+    assert Sampling(max_new_tokens=300).find_limit(model) == 300
 
 
 @pytest.mark.parametrize(
