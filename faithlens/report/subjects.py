@@ -89,7 +89,8 @@ class ReportedSubject:
             yield f"{n} {'chain' if n == 1 else 'chains'} could not be used: {reason}."
         broken = int((self.tables["traces"]["finish"] == "length").sum())
         if broken:
-            yield f"{broken} {'chain was' if broken == 1 else 'chains were'} cut off at the token limit (--max-new-tokens)."
+            words = "chain was" if broken == 1 else "chains were"
+            yield f"{broken} {words} cut off at the token limit (--max-new-tokens)."
 
 
 def read_subjects(run: Run, name: str | None = None) -> list[ReportedSubject]:
