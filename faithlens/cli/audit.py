@@ -97,8 +97,8 @@ def audit(
     max_new_tokens: Annotated[
         int | None,
         typer.Option(
-            help="longest chain of thought, in tokens [default: 1024, or 8192 for a model with thoughts of its own, and at "
-            "most half of what the model reads]"
+            help="longest chain of thought, in tokens [default: 1024, or 8192 for a model with thoughts of its own, "
+            "and at most half of what the model reads]"
         ),
     ] = None,
     temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
