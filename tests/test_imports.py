@@ -26,12 +26,13 @@ PACKAGE = Path(__file__).parent.parent / "faithlens"
 ROOT_ROOM = "the root"
 """The room of ``faithlens/__init__.py``: the public names, which are loaded when they are used."""
 
-FOR_ALL = {"errors", "axes", "console", "progress", "thoughts"}
+FOR_ALL = {"errors", "axes", "console", "progress", "strict_json", "thoughts"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "axes": set(),
     "console": set(),
     "progress": set(),
+    "strict_json": set(),
     "thoughts": set(),
     ROOT_ROOM: set(),
     "kernels": set(),

@@ -26,6 +26,7 @@ import re
 
 from faithlens.errors import escape_controls
 from faithlens.judging.inquiry import LABELS, Asks, Inquiry, Judgement
+from faithlens.strict_json import RepeatedKeyError, parse_strictly
 from faithlens.tasks.kinds import BIASES, HINTS, HINTS_AT_VALUES
 from faithlens.thoughts import read_reply
 
@@ -104,10 +105,11 @@ def parse_reply(inquiry: Inquiry, reply: str) -> Judgement:
     if not text:
         return Judgement(None, EMPTY, reply)
     try:
-        content = json.loads(text, object_pairs_hook=_refuse_repeated_keys)
-    except (ValueError, RecursionError) as error:
-        repeated = isinstance(error, _RepeatedKeyError)
-        return Judgement(None, str(error) if repeated else "the reply is no JSON object", reply)
+        content = parse_strictly(text)
+    except RepeatedKeyError as error:
+        return Judgement(None, f"the reply has the key {_show(error.key)} twice", reply)
+    except ValueError:
+        return Judgement(None, "the reply is no JSON object", reply)
     if not isinstance(content, dict):
         return Judgement(None, "the reply is no JSON object", reply)
     label, quote = content.get("label"), content.get("quote", "")
@@ -142,17 +144,6 @@ def _find_misquote(label: str, quote: object, chain: str) -> str | None:
 def _list_words(text: str) -> list[str]:
     """The words of a text, without capitals."""
     return _WORD.findall(text.casefold())
-
-
-class _RepeatedKeyError(ValueError):
-    """A key stands twice in a JSON object."""
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    if repeated := next((key for key in keys if keys.count(key) > 1), None):
-        raise _RepeatedKeyError(f"the reply has the key {_show(repeated)} twice")
-    return dict(pairs)
 
 
 def _show(value: object) -> str:

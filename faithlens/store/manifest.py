@@ -28,6 +28,7 @@ from typing import Any
 from faithlens.errors import RunError
 from faithlens.store.files import write_atomically
 from faithlens.store.places import Place, read_content
+from faithlens.strict_json import parse_strictly
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -166,10 +167,7 @@ def _check_schema(folder: Place, entries: Mapping[str, Any]) -> None:
 
 def parse_json(content: bytes) -> dict[str, Any]:
     """A JSON object. Raises ValueError for anything else."""
-    try:
-        value = json.loads(content.decode("utf-8"))
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    value = parse_strictly(content.decode("utf-8"))
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")
     return value

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from faithlens.errors import TaskError, suggest_names
+from faithlens.strict_json import RepeatedKeyError, parse_strictly
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Prompt, Question
 from faithlens.tasks.question_factory import MAX_OPTIONS, BadEntryError, make_choice_question, make_free_form_question
@@ -203,11 +204,13 @@ def _read_decimal_mark(entry: dict[str, Any]) -> DecimalMark:
 def parse_object(line: str) -> dict[str, Any]:
     """The object on one line. Raises BadEntryError where there is none."""
     try:
-        entry = json.loads(line)
+        entry = parse_strictly(line)
     except json.JSONDecodeError as error:
         raise BadEntryError(f"not JSON: {error.msg} at column {error.colno}", "write one object on the line") from error
-    except RecursionError as error:
-        raise BadEntryError("JSON that is nested too deep", "write one object on the line") from error
+    except RepeatedKeyError as error:
+        raise BadEntryError(f"the key {shorten_value(error.key)} stands twice", "keep one of them") from error
+    except ValueError as error:
+        raise BadEntryError(f"JSON that cannot be read: {error}", "write one object on the line") from error
     if not isinstance(entry, dict):
         raise BadEntryError(f"a {type(entry).__name__}", "write an object in braces")
     return entry

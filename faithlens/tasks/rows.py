@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from faithlens.errors import TaskError, translate_errors
+from faithlens.strict_json import parse_strictly
 
 Row = dict[str, Any]
 ROW_FILE_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
@@ -24,8 +25,11 @@ def read_rows(path: Path) -> list[Row]:
             f"Save it as {', '.join(ROW_FILE_SUFFIXES)}.",
         )
     fix = "Check that the file exists and that its content fits its suffix."
-    with translate_errors(TaskError, f"{path} cannot be read", fix):
-        rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    try:
+        with translate_errors(TaskError, f"{path} cannot be read", fix):
+            rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    except ValueError as error:  # one of our own readers
+        raise TaskError(f"{path} cannot be read: {error}", fix) from error
     if not rows or not all(isinstance(row, dict) for row in rows):
         problem = f"{path} holds no rows" if not rows else f"{path} holds entries that are no objects"
         raise TaskError(problem, "Write one object for each row.")
@@ -65,10 +69,10 @@ def _read_text(path: Path) -> list[Any]:
         return _parse_csv(text)
     if path.suffix == ".json":
         try:
-            return _find_row_list(json.loads(text))
+            return _find_row_list(parse_strictly(text))
         except json.JSONDecodeError:
             pass  # some datasets call their JSON lines .json
-    return [json.loads(line) for line in text.split("\n") if line.strip()]
+    return [parse_strictly(line) for line in text.split("\n") if line.strip()]
 
 
 def _find_row_list(parsed: Any) -> list[Any]:
@@ -81,13 +85,21 @@ def _find_row_list(parsed: Any) -> list[Any]:
 
 
 def _parse_csv(text: str) -> list[Row]:
-    return [
-        {key: _parse_cell(value) for key, value in row.items()}
-        for row in csv.DictReader(io.StringIO(text), strict=True)
-    ]
+    """The rows under a header of distinct names, each with as many cells. Raises ValueError for any other."""
+    reader = csv.reader(io.StringIO(text), strict=True)
+    filled = (cells for cells in reader if cells)
+    header = next(filled, [])
+    if repeated := [name for place, name in enumerate(header) if name and name in header[:place]]:
+        raise ValueError(f"two columns are named {repeated[0]!r}")
+    rows: list[Row] = []
+    for cells in filled:
+        if len(cells) != len(header):
+            raise ValueError(f"line {reader.line_num} has {len(cells)} cells, and the header has {len(header)}")
+        rows.append({name: _parse_cell(cell) for name, cell in zip(header, cells, strict=True)})
+    return rows
 
 
-def _parse_cell(value: str | None) -> Any:
+def _parse_cell(value: str) -> Any:
     """The value of a cell: a list or an object if it is written as one, else its text."""
     if not value or value[0] not in "[{":
         return value

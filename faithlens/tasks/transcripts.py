@@ -24,6 +24,8 @@ from faithlens.tasks.jsonl import read_lines
 from faithlens.tasks.question import Prompt, Question, Strategy
 from faithlens.thoughts import Finish, read_reply
 
+_MOST_DAMAGED = 20  # lines at the beginning of a file, by any of which its format is told
+
 
 @dataclass(frozen=True)
 class Transcript:
@@ -67,7 +69,7 @@ class TranscriptTask(FixedTask):
         prompts: the prompts that the file gives, by the id of their question.
 
     Args:
-        path: the file; its name and its first line tell its format.
+        path: the file; its name and its first lines tell its format.
         skip_bad: whether bad entries are left out; otherwise a file that has any is refused.
 
     Raises:
@@ -135,7 +137,6 @@ def _choose_reader(path: Path) -> tuple[Callable[[Path, FaultList], Iterator[tup
         return released.read_records, "chain"
     if path.suffix in (".eval", ".json"):
         return inspect_logs.read_records, "sample"
-    lines = read_lines(path)
-    return (
-        lm_eval_logs.read_records if lines and lm_eval_logs.is_log_line(lines[0][1]) else json_lines.read_records
-    ), "line"
+    begin = read_lines(path)[:_MOST_DAMAGED]
+    is_log = any(lm_eval_logs.is_log_line(line) for _, line in begin)
+    return lm_eval_logs.read_records if is_log else json_lines.read_records, "line"

@@ -284,3 +284,54 @@ def test_a_gold_index_that_contradicts_the_target_is_refused(tmp_path: Path) -> 
 def test_the_gold_index_of_a_document_names_an_option(tmp_path: Path, key: str, gold: object) -> None:
     line = make_log_entry({"question": "1 + 1?", "choices": ["1", "2", "3"], key: gold}, "1", "Two.")
     assert TranscriptTask(write(tmp_path, line)).transcripts[0].question.answer == "B"
+
+
+COLOURS = ["red", "blue", "green"]
+
+
+@pytest.mark.parametrize(
+    ("doc", "target", "answer"),
+    [
+        ({"choices": COLOURS}, "b", "B"),
+        ({"choices": COLOURS}, "Blue", "B"),
+        ({"choices": COLOURS}, ["B"], "B"),
+        ({"choices": COLOURS}, ["blue"], "B"),
+        ({"choices": ["1", "2", "3"]}, 2, "C"),  # a number without quotes is an index
+        ({"choices": ["1", "2", "3"]}, "2", "B"),
+        ({"choices": ["1", "2", "3"], "answer": 1}, 2, "B"),  # the document says that it is no index
+        ({"choices": [1, 2, 3]}, "2", "B"),
+        ({"choices": {"text": COLOURS, "label": ["1", "2", "3"]}, "answerKey": "2"}, 1, "B"),
+        ({"choices": {"text": COLOURS, "label": ["1", "2", "3"]}, "answerKey": "2"}, "1", "B"),
+        (
+            {"choices": {"text": COLOURS, "label": ["1", "2", "3"]}, "answerKey": "2"},
+            "B",
+            "B",
+        ),  # ARC
+        ({"choices": {"text": COLOURS, "label": ["a", "b", "c"]}}, "b", "B"),
+    ],
+)
+def test_a_target_is_the_option_that_it_can_mean(tmp_path: Path, doc: dict[str, Any], target: Any, answer: str) -> None:
+    [chain] = TranscriptTask(write(tmp_path, make_log_entry({"question": "Which?"} | doc, target, "So."))).transcripts
+    assert chain.question.answer == answer
+
+
+@pytest.mark.parametrize("target", ["Red", "RED"])
+def test_a_target_without_its_capitals_names_no_option_where_two_fit(tmp_path: Path, target: str) -> None:
+    doc = {"question": "Which?", "choices": ["red", "rEd", "blue"]}
+    assert "is no option" in refusal(write(tmp_path, make_log_entry(doc, target, "So.")))
+
+
+def test_a_label_of_the_document_that_contradicts_the_target_is_refused(tmp_path: Path) -> None:
+    doc = {"question": "Which?", "choices": {"text": COLOURS, "label": ["A", "B", "C"]}, "answerKey": "B"}
+    assert "name different options" in refusal(write(tmp_path, make_log_entry(doc, "A", "So.")))
+
+
+def test_the_format_is_told_though_the_first_line_is_damaged(tmp_path: Path) -> None:
+    good = make_log_entry({"question": "Which?", "choices": COLOURS}, "B", "So.")
+    task = TranscriptTask(write(tmp_path, "{", good), skip_bad=True)
+    assert ([chain.cot for chain in task.transcripts], sum(task.left_out.values())) == (["So."], 1)
+
+
+def test_an_edit_that_changes_no_word_is_refused(tmp_path: Path) -> None:
+    line = FREE_FORM | {"steps": ["2 + 3 = 5.", "So 5."], "edits": [{"step": 0, "text": " 2 + 3 =  5."}]}
+    assert "the edit of step 0 changes no word" in refusal(write(tmp_path, line))

@@ -16,7 +16,6 @@ seeds = [0, 1, 2]
 tasks = ["running-sum"]
 """
 
-import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +30,7 @@ from faithlens.execution.sample import Sampling
 from faithlens.measures.catalogue import MEASURES, list_measures
 from faithlens.model.fetch import sha256
 from faithlens.organisms import TRAINED
+from faithlens.strict_json import parse_strictly
 from faithlens.tasks.registry import load_task as find_task
 
 
@@ -148,7 +148,7 @@ def read_sweep_config(path: Path) -> SweepConfig:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(
             f"the sweep file {path} cannot be read: {error}", "Name a TOML file, as docs/sweeps.md shows."
         ) from error
@@ -186,7 +186,7 @@ def read_held_out_texts(path: Path) -> list[HeldOutText]:
     if path.suffix != ".jsonl":
         return [HeldOutText(content)]
     try:
-        lines = [json.loads(line) for line in content.splitlines()]
+        lines = [parse_strictly(line) for line in content.split("\n") if line.strip()]
         return [HeldOutText(str(line["text"]), str(line.get("given", ""))) for line in lines]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         problem = f"the held-out texts in {path} have a line without a text ({error!r})"

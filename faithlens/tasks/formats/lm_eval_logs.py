@@ -6,7 +6,8 @@ read, and a remark in the manifest names it and the others. Repeats of a documen
 stands on two lines of a filter is doubled, and the second is a bad entry.
 
 The right option may be given as a letter, as an index from 0 or as its text, and a text may look like an index. A
-target that could mean two options means the one that the document's own keys name too (`GOLD_KEYS`).
+number that is written without quotes is an index first. A target that could mean two options means the one that the
+document's own keys name too (`GOLD_KEYS`).
 
 The logs do not say which texts were cut off at the token limit, so all count as finished, except those with a think
 block that is not closed.
@@ -47,6 +48,7 @@ GOLD_KEYS = ("answer", "gold", "label", "gold_index", "answer_index", "answer_id
 """Keys of a document that may hold the right option: its index from 0, its label or its text."""
 
 _INDEX_KEYS = ("gold", "gold_index", "answer_index")
+_LABEL_KEY = "answerKey"
 
 
 def is_log_line(line: str) -> bool:
@@ -91,7 +93,7 @@ def _make_record(logged: Mapping[str, Any]) -> ReplyRecord:
     doc = logged["doc"]
     if not isinstance(doc, dict):
         raise BadEntryError(f"'doc' is {shorten_value(doc)}", "only documents with named keys can be read")
-    entry = make_entry(f"doc-{logged['doc_id']}", _read_question(doc), *_read_answer(doc, str(logged["target"])))
+    entry = make_entry(f"doc-{logged['doc_id']}", _read_question(doc), *_read_answer(doc, _unwrap(logged["target"])))
     return ReplyRecord(entry, tuple(GivenReply(text) for text in _read_texts(logged["resps"])))
 
 
@@ -106,24 +108,27 @@ def _read_question(doc: Mapping[str, Any]) -> str:
     )
 
 
-def _read_answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
+def _read_answer(doc: Mapping[str, Any], stated: object) -> tuple[str, list[str]]:
     """The target and the options; a target that means an option becomes that option.
 
-    Raises BadEntryError where the document's index of the right option contradicts the target.
+    Raises BadEntryError where the document's index or label of the right option contradicts the target.
     """
     labels, texts = _read_options(doc)
+    target = str(stated)
     if not texts:
         return target, []
-    places = _list_possible_options(target.strip(), labels, texts)
+    indices = _list_possible_options(stated, labels, texts) if isinstance(stated, int) else []
+    places = list(dict.fromkeys([*indices, *_list_possible_options(target.strip(), labels, texts)]))
     golds = {key: _list_possible_options(_unwrap(doc[key]), labels, texts) for key in GOLD_KEYS if key in doc}
     for gold in golds.values():
         if len(places) > 1 and len(both := [place for place in places if place in gold]) == 1:
             places = both
     if not places:
         return target, texts
-    for key in _INDEX_KEYS:
+    for key in (*_INDEX_KEYS, _LABEL_KEY):
         gold = golds.get(key, [])
-        if gold and not {places[0], places[0] + 1} & {*gold}:  # some datasets count from 1
+        may_mean = {places[0]} if key == _LABEL_KEY else {places[0], places[0] + 1}  # some datasets count from 1
+        if gold and not may_mean & {*gold}:
             raise BadEntryError(
                 f"target {shorten_value(target)} and {key!r}, {shorten_value(doc[key])}, name different options",
                 "correct the document",
@@ -139,8 +144,9 @@ def _read_options(doc: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         labels, options = (
             (options.get("label"), options["text"]) if "text" in options else ([*options], [*options.values()])
         )
-    if not isinstance(options, list) or not all(isinstance(text, str) for text in options):
+    if not isinstance(options, list) or not all(isinstance(option, str | int | float) for option in options):
         return [], []
+    options = [str(option) for option in options]
     if isinstance(labels, list) and len(labels) == len(options):
         return [str(label) for label in labels], options
     return list(make_labels(len(options))), options
@@ -157,11 +163,14 @@ def _list_possible_options(value: object, labels: Sequence[str], texts: Sequence
     if isinstance(value, int):
         return [value] if value in range(len(texts)) else []
     label = LABEL.fullmatch(value)
-    places = [labels.index(value)] if value in labels else []
-    places += [texts.index(value)] if value in texts else []
-    places += [labels.index(label[1])] if label and label[1] in labels else []
+    letters = make_labels(len(texts))  # what the prompt may show in place of labels such as 1, 2, 3
+    places = [names.index(value) for names in (labels, texts) if value in names]
+    places += [names.index(label[1]) for names in (labels, letters) if label and label[1] in names]
+    if not places:  # "b" or "Blue"
+        folded = [[name.casefold() for name in names] for names in (labels, texts)]
+        places = [names.index(value.casefold()) for names in folded if names.count(value.casefold()) == 1]
     bare = value.strip("[]")
-    if bare.isdecimal() and int(bare) < len(texts) and value not in labels:
+    if bare.isdecimal() and int(bare) < len(texts):
         places.append(int(bare))
     return list(dict.fromkeys(places))
 

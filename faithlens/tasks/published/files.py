@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from faithlens.errors import TaskError
+from faithlens.strict_json import parse_strictly
 from faithlens.tasks.entries import FaultList, parse_object, shorten_value
 from faithlens.tasks.question_factory import BadEntryError
 
@@ -99,12 +100,12 @@ def read_json(path: Path) -> Any:
         TaskError: it cannot be read, or is not JSON; the line and the column are named.
     """
     try:
-        return json.loads(read_text(path))
+        return parse_strictly(read_text(path))
     except json.JSONDecodeError as error:
         problem = f"{path} is damaged: not JSON at line {error.lineno}, column {error.colno} ({error.msg})"
         raise TaskError(problem, _AGAIN) from error
-    except RecursionError as error:
-        raise TaskError(f"{path} is damaged: its JSON is nested too deep", _AGAIN) from error
+    except ValueError as error:
+        raise TaskError(f"{path} is damaged: its JSON cannot be read: {error}", _AGAIN) from error
 
 
 def read_json_lines(path: Path, faults: FaultList) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -128,7 +129,8 @@ def read_table(path: Path) -> ReleasedTable:
     """Read a CSV file with a header; empty lines are skipped.
 
     Raises:
-        TaskError: it cannot be read, has no header, or a row has another number of fields than the header.
+        TaskError: it cannot be read, has no header, names two columns alike, or a row has not the header's number of
+            fields.
     """
     faults = FaultList(path, "row")
     csv.field_size_limit(MAX_BYTES)  # a chain of thought may be longer than the 131,072 characters of the default
@@ -137,6 +139,8 @@ def read_table(path: Path) -> ReleasedTable:
     try:
         written = (fields for fields in reader if any(fields))
         columns = tuple(next(written, ()))
+        if repeated := [name for place, name in enumerate(columns) if name and name in columns[:place]]:
+            raise TaskError(f"{path} is damaged: two columns are named {repeated[0]!r}", _AGAIN)
         for fields in written:
             with faults.collect_at(where := f"line {reader.line_num}"):
                 if len(fields) != len(columns):
