@@ -59,16 +59,18 @@ _CHOOSES = re.compile(
 )
 _CALLED_RIGHT = re.compile(
     r"\s*(?:option|choice|answer)?\s*(?:is|was|must be|should be|has to be)\s+"
-    r"(?:clearly |therefore |thus )?(?:the )?(?:correct|right|best)\b"
+    r"(?:clearly |therefore |thus )?(?:(?:the )?(?:correct|right|best)\b|(?:the|my|our) (?:final )?(?:answer|choice|pick)\b)"
 )
 _CONCLUDES = r"(?:(?i:\bso|\bhence|\bthus|\btherefore|\bconsequently)[,:]?\s+(?:(?i:it is|it must be)\s+)?)"
+_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.I | re.S)
 _CLAUSE = re.compile(r"[.;!](?:\s|$)")
 _LONGEST_SENTENCE = 2_000  # characters of one that are read
 _BOXED = re.compile(r"\\boxed\s*\{")
 _WRAPPER = re.compile(r"^\\(?:text|mathrm|mathbf|textbf)\s*\{(.*)\}$", re.S)
 _DOUBT = re.compile(
-    r"(?:^|(?<=[.!?;:]\s)|(?<=\n))(?:oh|ah|hm+|but|okay|ok)?,?\s*"
-    r"(?:(?:wait|hold on|hm+|actually|let me (?:re-?|double-?)?check)\b[,.…:]*\s*)+",
+    r"(?:^|(?<=[.!?;:]\s)|(?<=\n))(?:oh|ah|hm+|but|okay|ok)?,?\s*(?:no,?\s+)?"
+    r"(?:(?:wait|hold on|hm+|actually|on reflection|edit(?=:)|let me (?:re-?|double-?)?check"
+    r"|I (?:forgot|misread|miscounted|miscalculated|mistook|overlooked))\b[,.…:]*\s*)+",
     re.I,
 )
 _FIRM = re.compile(
@@ -125,6 +127,7 @@ def _find_statements(text: str, question: Question) -> list[tuple[int, str]]:
     """Each place where the text states its answer, with the statement up to the end of the sentence; the last first."""
     statements = [(match.start(), _take_sentence(text, match.end())) for match in _LEAD.finditer(text)]
     statements += [(match.start(), f"\\boxed{{{_take_braced(text, match.end())}}}") for match in _BOXED.finditer(text)]
+    statements += [(match.start(), match[1].strip()) for match in _TAGGED.finditer(text)]
     for match in _CHOOSES.finditer(text):
         chosen = _take_sentence(text, match.end())
         if question.choices or re.fullmatch(r"\W*\w+\W*", chosen):  # "I choose 7.", not "I choose 2 of 7 in 21 ways"

@@ -26,8 +26,10 @@ NUMBER = (
 
 _START = r"(?:(?:^|(?<=[.!?;:,—–-]\s)|(?<=\n)|(?<=[.!?]\)\s))(?:oh|ah|hm+|but|and|ok|okay|well)?,?\s*)"
 _WITHDRAWALS = (
-    r"\bno,? wait\b|\boh,? wait\b(?=[^.]*\bno\b)|\b(?:oops|scratch that|correction\b:?|on second thoughts?"
-    r"|or rather)\b",
+    r"\bno,? wait\b|\boh,? wait\b(?=[^.]*\bno\b)|\b(?:oops|(?:scratch|strike|cross out) that|correction\b:?"
+    r"|on second thoughts?|or rather|my (?:mistake|bad|error)(?= ?[,:.;!—–-]))\b",
+    r"\b(?:so |actually,? |no,? )?make that\b(?=:? [\d(A-Z])|\bactually,? no\b(?! )[,:.]?|\bactually,? no,"
+    r"|\bI was (?:wrong|mistaken)\b(?! to\b)",
     rf"{_START}(?:no,? )?sorry\b,?|\bI (?:made|have made|had made) (?:a|an|one) (?:\w+ )?(?:mistake|error|slip)\b",
     r"\bI mean\b(?=[,:]?\s*[\d(A-Z])|\blet me correct\b(?: (?:that|this|it|myself))?:?",
     r"\b(?:that|this)(?: is|['’]s| was) (?:wrong|not right|not correct|incorrect|a mistake|an error|not quite right)\b",
@@ -60,7 +62,10 @@ _OTHERS = (
     rf"\b(?!(?:{_OWN})\b)[\w'’]+{_MODALS}\s+{_SAYS}{_CLAIM}",
     rf"\b{_PEOPLE}(?:\s+(?:might|may|would|could|often|usually|will))+\s+answer\b{_CLAIM}",
     rf"\baccording to (?:(?:the|my|your|his|her|some|an?|this|that) )?(?:\w+ )?{_SOURCES}\b",
-    rf"\b{_SOURCES}['’]s? (?:own )?(?:answer|guess|view|choice|suggestion|opinion|belief|pick) (?:is|was)\b",
+    rf"\b(?:{_SOURCES}['’]s?|(?-i:(?!It|Let|Here|There|That|What|Today|One)[A-Z][a-z]+)['’]s) (?:own )?"
+    r"(?:answer|guess|view|choice|suggestion|opinion|belief|pick) (?:is|was)\b",
+    rf"\bin (?:his|her|their|your|(?:the )?\w+['’]s) (?:own )?(?:opinion|view|eyes|mind)\b",
+    r"\bI (?:(?:really |strongly )?doubt|was (?:going|about|tempted) to (?:say|answer|choose|pick|write))\b",
     rf"\b(?:my|the) {_SOURCES} (?:got|gets|found|finds|obtained){_CLAIM}",
     rf"\b{_SOURCES}{_MODALS} (?:be|is|are|was|were|seems?) (?:quite |very |probably |likely )?"
     r"(?:right|wrong|sure|certain|confident|correct|mistaken|convinced)\b",
@@ -75,8 +80,8 @@ _ADOPTED = re.compile(
 )
 
 _CLAUSE_END = re.compile(
-    r";\s+|,?\s+(?=(?:but|yet|whereas|however)\b)|,\s+(?=(?:(?:and )?(?:not|so|hence|thus|therefore)"
-    r"|it is|it['’]s|now it|I\b|though"
+    r";\s+|,?\s+(?=(?:but|yet|whereas|however)\b)|,\s+(?=(?:(?:and )?(?:not|so|hence|thus|therefore|it is|it['’]s)"
+    r"|now it|I\b|though"
     r"|although|while)\b)|\s+(?=(?:rather than|instead of)\b)|\s+[—–-]\s+(?=[A-Za-z(])",
     re.I,
 )

@@ -80,11 +80,31 @@ _RESULT_VERB = re.compile(
 _OR_BEFORE = re.compile(r"[0-9]\)?,?\s+or\s+\S+\s*$")
 _LIST_BEFORE = re.compile(r"[\s*_$(\[{]*(?:\\boxed\{)?[\s(\[{$-]*")
 _LIST_BETWEEN = re.compile(r"\s*(?:,|;|\band\b|[-–—‑]|\.{2,}|…)\s*[$€£-]?|[^\S\n]+")
+_CHOICE_BETWEEN = re.compile(
+    rf"\s*(?:(?:\w+)?,?\s*\b(?:(?:and/)?or|to)|(?:\w+\s+){{2,4}}or|,?\s*(?:which\s+)?(?:is\s+)?round(?:s|ed)(?:\s+(?:up|down|off))?\s+to)"
+    rf"\s+{_SEVERAL}(?:\w+ =\s*)?[\\$€£(]*",
+    re.I,
+)
+_DECIMALS_AFTER = re.compile(r"\s*(?:decimals?|places?|digits?|significant)\b")
 _LIST_AFTER = re.compile(r"(?:[\s,;]+[0-9]+)*[\s)\]}$*_.!]*$")
 _NOT_STATED = re.compile(
     r"(?:\b(?:not|never|nobody|none|no one|cannot|without|no longer)\b|n['’]t\b)(?:\s+\w+){0,3}\s*[$€£(]*$", re.I
 )
-_WORDS = re.compile(r"[a-z]+(?:[\s-]+[a-z]+){0,11}", re.I)
+_WORDS = re.compile(r"[a-z]+(?:(?:,?\s+|-)[a-z]+){0,11}", re.I)
+_GOES_ON = re.compile(
+    r"[\s,-]+(?:and\s+)?(?:quarters?|hal(?:f|ves)|thirds?|\w+ths?|dozens?|point|percent|hundreds?|(?:an?|one|two|three)\s+"
+    r"(?:half|quarters?|thirds?|\w+ths?))\b",
+    re.I,
+)
+"""What makes another number of the words before it: "three quarters", "two and a half"."""
+_MEASURES = (  # units of which one is counted in the next
+    r"years?|yrs?|months?|weeks?|days?|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s", r"feet|foot|ft|inch(?:es)?|in",
+    r"pounds?|lbs?|ounces?|oz", r"dollars?|euros?|cents?", r"km|kilomet(?:er|re)s?|m|met(?:er|re)s?|cm|centimet(?:er|re)s?",
+    r"kg|kilograms?|kilos?|g|grams?", r"gallons?|quarts?|pints?|cups?|lit(?:er|re)s?|ml",
+)  # fmt: skip
+_COMPOUND = re.compile(
+    "|".join(rf"\s?(?:{units})\b\.?(?:,?\s+(?:and\s+)?|\s*)[0-9.]+\s?(?:{units})\b" for units in _MEASURES)
+)
 _NEAR = 60  # characters before a number that say what it is
 _MOST_WORDS = 12  # of a number
 _ARTICLES = frozenset({"a", "one", "zero"})
@@ -100,6 +120,8 @@ def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Valu
             if _OPERATION_AFTER.match(statement, number.stop) or is_operand(statement, number.start, number.stop):
                 return None
             if is_bound(statement, number.start, number.stop) or _MOMENT_AFTER.match(statement, number.stop):
+                return None
+            if _COMPOUND.match(statement, number.stop):
                 return None
             spaced = re.search(r"[-−–]\s+[\\$€£]*$", before)
             return _negate(number.value) if spaced or _MINUS_WORD.search(before) else number.value
@@ -150,7 +172,7 @@ def offers_numbers(statement: str, decimal_mark: DecimalMark = ".") -> bool:
         begins_list = _LIST_BEFORE.fullmatch(statement, 0, one.start) and _LIST_BETWEEN.fullmatch(joint)
         if begins_list and _LIST_AFTER.match(statement, other.stop):
             return True
-        if range_of or re.fullmatch(rf"\s*(?:\w+)?,?\s*\b(?:or|to)\s+{_SEVERAL}(?:\w+ =\s*)?[\\$€£(]*", joint, re.I):
+        if range_of or (_CHOICE_BETWEEN.fullmatch(joint) and not _DECIMALS_AFTER.match(statement, other.stop)):
             return True
     return False
 
@@ -226,9 +248,7 @@ def _read_words(text: str) -> Value | None:
     for last in reversed(tokens):
         phrase = words[0][: last.end()]
         if (number := read_number_words(phrase)) is not None:
-            if re.match(
-                r"[\s-]+(?:quarters?|hal(?:f|ves)|thirds?|\w+ths?|dozens?|point|percent)\b", text[last.end() :], re.I
-            ):
+            if _GOES_ON.match(text, words.start() + last.end()):
                 return None
             is_end = re.match(r"\s*(?:[.,;!)*]|$)", text[last.end() :]) is not None
             return Value(Fraction(number)) if is_end or phrase.lower() not in _ARTICLES else None

@@ -19,6 +19,12 @@ def read_number_words(text: str) -> int | None:
     if not words or words[0] == "and" or words[-1] == "and":
         return None
     total, limit = 0, 10**15
+    if "hundred" in words and (many := _read_below_thousand(words[: words.index("hundred")], is_after=False) or 0) > 9:
+        rest = words[words.index("hundred") + 1 :]  # "fifteen hundred and twelve"
+        below = _read_below_thousand(rest, is_after=True) if rest else 0
+        if many > 99 or many % 10 == 0 or below is None or below > 99:
+            return None
+        return (-1 if negative else 1) * (100 * many + below)
     while words:  # each round takes what stands before one scale: "two hundred and four" thousand
         place = next((i for i, word in enumerate(words) if word in SCALES), len(words))
         scale = SCALES[words[place]] if place < len(words) else 1

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.question import Question
 from faithlens.tasks.values import is_same_answer
-from tests.tasks import prose_answers
+from tests.tasks import prose_answers, prose_variants
 
 CHOICE = Question("q", "How many?", ("A", "B", "C", "D"), "B", ("12", "15", "120", "9 apples"))
 COLOURS = Question("q", "Which?", ("A", "B", "C"), "A", ("red", "dark red", "blue"))
@@ -240,6 +240,11 @@ def test_a_stated_yes_or_no_is_read_back(opening: str, form: str, word: str) -> 
 
 @pytest.mark.parametrize(("question", "text", "answer"), prose_answers.DEVELOPMENT)
 def test_endings_in_prose(question: str, text: str, answer: str | None) -> None:
+    assert parse_answer(text, prose_answers.QUESTIONS[question]) == answer
+
+
+@pytest.mark.parametrize(("question", "text", "answer"), prose_variants.ENDINGS)
+def test_further_kinds_of_endings(question: str, text: str, answer: str | None) -> None:
     assert parse_answer(text, prose_answers.QUESTIONS[question]) == answer
 
 

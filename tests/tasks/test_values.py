@@ -276,6 +276,14 @@ def test_words_are_read_back(n: int) -> None:
     assert read_value("minus " + write_words(n)) == Value(Fraction(-n))
 
 
+@EXACT
+@given(st.integers(11, 99).filter(lambda hundreds: hundreds % 10), st.integers(0, 99), st.sampled_from([" ", " and "]))
+def test_years_and_prices_in_hundreds_are_read_back(hundreds: int, rest: int, joint: str) -> None:
+    words = f"{write_words(hundreds)} hundred" + (f"{joint}{write_words(rest)}" if rest else "")
+    assert read_number_words(words) == 100 * hundreds + rest
+    assert read_number_words(f"{words} hundred") is None
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="0123456789.,-−/:%$€ {}\\^eE×xk\u202f½³²abmthousandfrac*\n", max_size=25))
 def test_any_text_is_read_the_same_by_its_normal_form_or_not_at_all(text: str) -> None:
