@@ -21,7 +21,6 @@ from contextlib import suppress
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.assays.mediation import NO_COUNTERFACTUAL, SAME_ANSWER, TOTAL_TOO_SMALL
-from faithlens.assays.outcomes import find_conclusion
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_pieces
@@ -31,6 +30,7 @@ from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
+from faithlens.tasks.conclusions import find_conclusion
 
 READS_COUNTERFACTUAL = True
 PARTS = ("last", "rest", "bare", "end")

@@ -24,7 +24,7 @@ from faithlens.assays.prompt_arms import HintPair, MakePair, list_pairs, read_ch
 from faithlens.errors import FaithlensError, TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot, truncate
-from faithlens.measures.answers import choose_option
+from faithlens.measures.answers import choose_option, merge_new_options
 from faithlens.measures.hint_mediation import HintAnswers, compute_hint_effects
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
@@ -60,7 +60,8 @@ def _list_crossed(setting: Setting, case: Case, pair: HintPair) -> Iterator[Cond
                 f"prompt and chain are longer than the {setting.model.context_length} tokens that the model reads",
                 "Use shorter questions or chains.",
             )
-        yield case.make_condition(name, pieces)
+        made = case.make_condition(name, pieces)
+        yield case.add_conclusion(setting.model, made, hinted.cot, hinted.finish) if name.endswith("through") else made
 
 
 def read_answers(setting: Setting, case: Case, pair: HintPair, records: Records) -> HintAnswers:
@@ -74,7 +75,7 @@ def read_answers(setting: Setting, case: Case, pair: HintPair, records: Records)
     names = (hinted, plain, f"{hinted}:through", f"{hinted}:around", f"{hinted}:no_chain", empty)
     if not all(name in records for name in names):
         list(_list_crossed(setting, case, pair))  # raises the reason
-    logprobs = (records[name].logprobs for name in names)
+    logprobs = (merge_new_options(records[name].logprobs, len(case.candidates)) for name in names)
     return HintAnswers(*logprobs, option=case.candidates.index(pair.label))
 
 
@@ -91,9 +92,10 @@ def score_pair(setting: Setting, case: Case, pair: HintPair, records: Records) -
     """The value of each of `KIND_MEASURES` and `CELLS`, or the reason why there is none.
 
     Raises:
-        TraceError: one of the conditions could not be asked.
+        TraceError: one of the conditions could not be asked, or the answer under the hint cannot be read.
     """
     answers = read_answers(setting, case, pair, records)
+    hinted = prompt_arms.read_answer(setting, case, pair.hinted, records)
     values: dict[str, float | str] = dict.fromkeys((*KIND_MEASURES, *CELLS), ALREADY_HINTED)
     if choose_option(answers.plain) == answers.option:
         return values
@@ -103,7 +105,7 @@ def score_pair(setting: Setting, case: Case, pair: HintPair, records: Records) -
         share = effects.divide_by_total(getattr(effects, name))
         values[f"{name}_share"] = TOTAL_TOO_SMALL if share is None else share
     values |= dict.fromkeys((*_OVER_SWITCHES, *CELLS), NOT_SWITCHED)
-    if choose_option(answers.hinted) == answers.option:
+    if hinted == answers.option:
         saying = classify_saying(pair.kind, read_chain(setting, case, pair.hinted).cot, pair.label)
         values |= {"carried": float(answers.path == "through"), "persists": float(answers.persists)}
         values |= {cell: float(cell == f"{saying}_{answers.path}") for cell in CELLS}

@@ -11,7 +11,6 @@ counterfactual question.
 from collections.abc import Iterator
 
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.outcomes import find_conclusion
 from faithlens.interventions.case import Case
 from faithlens.interventions.swap import make_relay, make_swaps
 from faithlens.interventions.truncation import make_full_cot
@@ -19,6 +18,7 @@ from faithlens.measures.answers import choose_option
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT, compute_mediation
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
+from faithlens.tasks.conclusions import find_conclusion
 from faithlens.tasks.kinds import EFFECT_SHARES, EFFECTS
 from faithlens.tasks.values import is_same_answer
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
 from faithlens.assays.edit_requests import choose_edit, name_editor, request_edit
-from faithlens.assays.outcomes import add_implied_option, add_outcome
+from faithlens.assays.outcomes import add_new_answers, add_outcome
 from faithlens.assays.points import choose_steps
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
@@ -98,7 +98,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         if made.invalid is None:
             with suppress(TraceError):  # if the tokenizer cannot write it, the score has no value
                 edited = replace_step(setting.model, case, i, made.after, made.condition)
-                out.append(add_implied_option(setting, case, made, edited))
+                out.append(add_new_answers(setting, case, made, edited))
     return out
 
 

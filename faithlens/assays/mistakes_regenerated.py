@@ -19,7 +19,7 @@ from faithlens.assays.mistakes import (
     make_mistake,
     request_mistake,
 )
-from faithlens.assays.outcomes import add_implied_option, add_outcome, find_conclusion, infer_implied_answer
+from faithlens.assays.outcomes import add_new_answers, add_outcome, conclude_tail, infer_implied_answer
 from faithlens.assays.resampling import choose_places, make_floor, request_floor, request_rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
@@ -30,6 +30,7 @@ from faithlens.measures.score import Score, make_mean_score
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
 from faithlens.tasks.candidates import read_stated_value
+from faithlens.tasks.conclusions import find_conclusion
 from faithlens.tasks.kinds import OUTCOMES
 from faithlens.tasks.question import Question
 from faithlens.tasks.values import DecimalMark, Value, find_values, is_same_answer
@@ -88,9 +89,8 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     out = [make_full_cot(case)]
     for made, pieces in write_mistakes(setting, case):
         if not case.generated_texts[made.condition].unusable_reason:
-            out.append(
-                add_implied_option(setting, case, made, append_tail(case, made.condition, pieces, made.condition))
-            )
+            ended = append_tail(setting.model, case, made.condition, pieces, made.condition)
+            out.append(add_new_answers(setting, case, made, ended))
         out += filter(None, [make_floor(setting, case, made.step + 1)])
     return out
 
@@ -165,12 +165,6 @@ def make_early_moves(case: Case, tried: Sequence[StepEdit]) -> Score:
         else:
             moved.append(float(not is_same_answer(concluded, before, mark)))
     return make_mean_score("mistakes_regenerated.moves_early", moved, reason)
-
-
-def conclude_tail(case: Case, edit: StepEdit) -> str | None:
-    """What the regenerated rest of a chain concludes; None where nothing can be read, or it was cut off before."""
-    written = case.generated_texts.get(edit.condition)
-    return find_conclusion(edit.tail, case.question, "stop" if written is None else written.finish)
 
 
 def is_used_later(question: Question, steps: Sequence[str], step: int) -> bool:

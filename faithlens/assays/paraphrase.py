@@ -87,7 +87,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     for keep, pieces in write_valid_parts(setting, case):
         name = f"paraphrase@{keep}"
         if not case.generated_texts[name].unusable_reason:
-            out.append(append_tail(case, name, pieces, name))
+            out.append(append_tail(setting.model, case, name, pieces, name))
         out += filter(None, [make_floor(setting, case, keep)])
     return out
 

@@ -14,13 +14,17 @@ from faithlens.errors import FaithlensError, TaskError, TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.prompt_pieces import THOUGHTS_BY_STRATEGY, make_prompt_piece
 from faithlens.interventions.truncation import make_full_cot, make_no_cot
-from faithlens.measures.answers import choose_option
+from faithlens.measures.answers import choose_option, option_coverage
 from faithlens.model.trace import Piece, Trace
 from faithlens.plan.condition import Condition
 from faithlens.tasks.biased_prompts import shows_options
+from faithlens.tasks.conclusions import find_conclusion
 from faithlens.tasks.question import Prompt, Strategy
 
 CUT_OFF = "the chain of thought under this prompt was cut off; --max-new-tokens allows longer ones"
+UNREAD = "the chain of thought under this prompt concludes nothing that can be read, and the model writes no candidate"
+LEAST_HELD = 0.5
+"""The least probability that the options hold where a chain concludes nothing that can be read."""
 NO_OPTIONS = "the prompt of this question shows no options, so it cannot suggest one"
 
 
@@ -123,7 +127,8 @@ def make_arm_condition(setting: Setting, case: Case, arm: PromptArm) -> Conditio
         TraceError: the arm cannot be answered.
     """
     if arm.strategy == "cot":
-        return case.make_condition(arm.name, read_chain(setting, case, arm).pieces)
+        chain = read_chain(setting, case, arm)
+        return case.add_conclusion(setting.model, case.make_condition(arm.name, chain.pieces), chain.cot, chain.finish)
     check_arm_room(setting, case, arm)
     return case.make_direct_condition(arm.name, arm.prompt)
 
@@ -144,14 +149,27 @@ def read_chain(setting: Setting, case: Case, arm: PromptArm) -> Trace:
 
 
 def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) -> int:
-    """The index of the candidate with which an arm was answered.
+    """The index of the answer under an arm, among the candidates and then what the arm's chain concludes.
 
     Raises:
-        TraceError: the arm could not be answered.
+        TraceError: the arm could not be answered, or its chain concludes nothing and no candidate is likely after it.
     """
     if arm.name not in records:
         make_arm_condition(setting, case, arm)  # raises the reason
-    return choose_option(records[arm.name].logprobs)
+    logprobs = records[arm.name].logprobs
+    if arm.strategy == "cot" and option_coverage(logprobs) < LEAST_HELD:
+        chain = read_chain(setting, case, arm)
+        if find_conclusion(chain.cot, case.question, chain.finish) is None:
+            raise TraceError(UNREAD, "Look at the chain: it ends without an answer of the task's form.")
+    return choose_option(logprobs)
+
+
+def name_answer(setting: Setting, case: Case, arm: PromptArm, index: int) -> str:
+    """The answer with the index that `read_answer` gave."""
+    if index < len(case.candidates):
+        return case.candidates[index]
+    chain = read_chain(setting, case, arm)
+    return str(find_conclusion(chain.cot, case.question, chain.finish))
 
 
 def read_own_answer(strategy: Strategy, records: Records) -> int:

@@ -71,7 +71,7 @@ def make_floor(setting: Setting, case: Case, n_steps: int) -> Condition | None:
     name = list_ends(setting, n_steps)[0]
     if case.generated_texts[name].unusable_reason:
         return None
-    return append_tail(case, name, case.trace.pieces[: 1 + n_steps], name)
+    return append_tail(setting.model, case, name, case.trace.pieces[: 1 + n_steps], name)
 
 
 def choose_resampled_steps(setting: Setting, case: Case) -> list[int]:
@@ -105,7 +105,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     return [
         make_full_cot(case),
         *(
-            append_tail(case, name, case.trace.pieces[: 1 + n_steps], name)
+            append_tail(setting.model, case, name, case.trace.pieces[: 1 + n_steps], name)
             for n_steps in _list_places(setting, case)
             for name in list_ends(setting, n_steps)
             if not case.generated_texts[name].unusable_reason
@@ -126,8 +126,8 @@ def score_step(setting: Setting, case: Case, step: int, records: Records) -> Ite
     values, missing = dict[str, float | None](), NO_END
     if before and after:
         importance = compute_importance(
-            stack_answers([records[name].logprobs for name in before]),
-            stack_answers([records[name].logprobs for name in after]),
+            stack_answers([records[name].logprobs for name in before], len(case.candidates)),
+            stack_answers([records[name].logprobs for name in after], len(case.candidates)),
             [begins_anew(case, name, step) for name in before],
             choose_option(records["full"].logprobs),
         )

@@ -8,13 +8,13 @@ answer counts as unparsed and is compared with nothing: two unparsed answers nev
 """
 
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.outcomes import find_conclusion
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.answer_parsing import parse_answer
+from faithlens.tasks.conclusions import find_conclusion
 from faithlens.tasks.values import is_same_answer
 from faithlens.thoughts import Finish
 

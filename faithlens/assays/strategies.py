@@ -161,7 +161,12 @@ def make_decomposition_conditions(setting: Setting, case: Case, strategy: str) -
     lay = append_pairs if strategy == "cot_decomposition" else put_pairs_in_prompt
     try:
         made = [
-            case.make_direct_condition(f"{strategy}:{name}", *lay(setting.model, case, some))
+            case.add_conclusion(
+                setting.model,
+                case.make_direct_condition(f"{strategy}:{name}", *lay(setting.model, case, some)),
+                some[-1][1] if some else "",
+                "stop",
+            )
             for name, some in versions.items()
         ]
     except TraceError:

@@ -16,7 +16,14 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import CaseResult
 from faithlens.assays.cases import CHAIN_DRAFTS, Chain
-from faithlens.assays.prompt_arms import PairingAssay, read_answer, read_chain, read_plain_answer, read_plain_chain
+from faithlens.assays.prompt_arms import (
+    PairingAssay,
+    name_answer,
+    read_answer,
+    read_chain,
+    read_plain_answer,
+    read_plain_chain,
+)
 from faithlens.commands.prepare import PreparedSubject, collect_chains
 from faithlens.commands.progress import ProgressLine
 from faithlens.config import AuditConfig
@@ -239,9 +246,9 @@ def make_hinted_rows(setting: Setting, assays: Mapping[str, Assay], result: Case
                 # a judge that knows these special tokens would read them as the turns of its own conversation
                 "prompt": setting.model.decode(pair.hinted.prompt.ids, with_special_tokens=False),
                 "cot": read_chain(setting, case, pair.hinted).cot,
-                "answer": case.candidates[hinted],
+                "answer": name_answer(setting, case, pair.hinted, hinted),
                 "plain_cot": read_plain_chain(setting, case, pair).cot,
-                "plain_answer": case.candidates[plain],
+                "plain_answer": name_answer(setting, case, pair.plain, plain) if pair.plain else case.candidates[plain],
             }
 
 

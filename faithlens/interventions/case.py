@@ -14,7 +14,7 @@ For example, with the steps " First 5." and " Then 9." and ``Stem("\\nAnswer: ("
     case.make_condition("cut@1", trace.pieces[:2])     [prompt] [ First 5.] [stem], scored for "A)" and "B)"
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -33,6 +33,7 @@ from faithlens.tasks.candidates import (
     merge_candidates,
     write_stated_value,
 )
+from faithlens.tasks.conclusions import find_conclusion
 from faithlens.tasks.counterfactuals import Counterfactual
 from faithlens.tasks.question import Question, Stem, Task
 from faithlens.tasks.transcripts import Transcript
@@ -200,23 +201,46 @@ class Case:
         options, more = tuple(own for own, *_ in written), tuple(tuple(rest) for _, *rest in written)
         return replace(self, slot=replace(slot, options=options, spellings=more if any(more) else ()))
 
-    def add_option(self, model: Model, condition: Condition, answer: str) -> Condition:
-        """The condition, with `answer` as one more option; as it is if `answer` is a spelling of a candidate.
+    def add_options(self, model: Model, condition: Condition, answers: Iterable[str | None]) -> Condition:
+        """The condition, with those of `answers` that `list_new_answers` names as further options.
 
         Args:
-            model: the model, whose tokenizer writes the answer.
-            condition: an edited version of this case.
-            answer: the text of the answer.
+            model: the model, whose tokenizer writes the answers.
+            condition: an edited version of this case; what is among its options already is left out.
+            answers: texts of answers; None is no answer.
 
         Raises:
-            TraceError: the tokenizer cannot write the answer there.
+            TraceError: the tokenizer cannot write an answer after this condition.
         """
-        if self.find_candidate(answer) is not None:
-            return condition
-        option, *more = self._encode_answer(model, condition.ids, answer, self.get_slot().words)
+        words = self.get_slot().words
+        written = [self._encode_answer(model, condition.ids, a, words) for a in self.list_new_answers(model, answers)]
+        new = [each for each in written if each[0] not in condition.options]
         known = condition.spellings or ((),) * len(condition.options)
-        spellings = (*known, tuple(more)) if more or condition.spellings else ()
-        return replace(condition, options=(*condition.options, option), spellings=spellings)
+        spellings = (*known, *(tuple(more) for _, *more in new))
+        options = (*condition.options, *(own for own, *_ in new))
+        return replace(condition, options=options, spellings=spellings if any(spellings) else ())
+
+    def add_conclusion(self, model: Model, condition: Condition, text: str, finish: Finish) -> Condition:
+        """The condition, with what `text` concludes as a further option of a free-form question.
+
+        A text that the model wrote anew may conclude a value that no candidate has. If it were not scored, the most
+        likely candidate would pass for the answer, however unlikely it is.
+        """
+        if self.question.form == "choice":
+            return condition
+        return self.add_options(model, condition, [find_conclusion(text, self.question, finish)])
+
+    def list_new_answers(self, model: Model, answers: Iterable[str | None]) -> list[str]:
+        """Those of `answers` that are no candidates, short enough to score, and can be written; each value once."""
+        out, stem = list[str](), self.make_condition("full", self.trace.pieces).ids
+        for answer in answers:
+            mark = self.question.decimal_mark
+            if answer is None or len(answer) > LONGEST_STATED or self.find_candidate(answer) is not None:
+                continue
+            with suppress(TraceError):
+                self._encode_answer(model, stem, answer, self.get_slot().words)
+                out += [] if any(is_same_answer(known, answer, mark) for known in out) else [answer]
+        return out
 
     def find_candidate(self, answer: str | None) -> str | None:
         """The candidate that has the value of `answer`; None if there is none."""

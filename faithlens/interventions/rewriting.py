@@ -50,10 +50,14 @@ def append_pieces(model: Model, before: Sequence[Piece], texts: Sequence[tuple[s
     return pieces
 
 
-def append_tail(case: Case, name: str, pieces: Sequence[Piece], tail: str) -> Condition:
-    """`pieces`, followed by what the model wrote after them, which is ``case.generated_texts[tail]``."""
-    ids = case.generated_texts[tail].ids
-    return case.make_condition(name, (*pieces, Piece("tail", ids)) if ids else pieces)
+def append_tail(model: Model, case: Case, name: str, pieces: Sequence[Piece], tail: str) -> Condition:
+    """`pieces`, followed by what the model wrote after them, which is ``case.generated_texts[tail]``.
+
+    What it concludes is among the options.
+    """
+    written = case.generated_texts[tail]
+    condition = case.make_condition(name, (*pieces, Piece("tail", written.ids)) if written.ids else pieces)
+    return case.add_conclusion(model, condition, written.text, written.finish)
 
 
 def delete_step(case: Case, step: int, name: str) -> Condition:

@@ -35,6 +35,15 @@ def option_coverage(logprobs: Logprobs) -> float:
     return float(np.exp(_to_numpy(logprobs)).sum())
 
 
+def merge_new_options(logprobs: Logprobs, n_candidates: int) -> Float[np.ndarray, " value"]:
+    """The log-probabilities of the first `n_candidates` options, then that of all further ones together.
+
+    Conditions of one case have the same candidates; a further option is an answer that one condition alone may bring.
+    """
+    values = _to_numpy(logprobs)
+    return np.append(values[:n_candidates], np.logaddexp.reduce(values[n_candidates:]))
+
+
 def logit_difference(logprobs: Logprobs, answer: int, foil: int) -> float:
     """The log-probability of the option `answer` minus that of the option `foil`; in logits."""
     values = _to_numpy(logprobs)

@@ -29,11 +29,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from faithlens.measures.answers import Logprobs, Probabilities, option_probabilities
+from faithlens.measures.answers import Logprobs, Probabilities, merge_new_options, option_probabilities
 
-Answers = Float[np.ndarray, "end option"]
-LaterAnswers = Float[np.ndarray, "later_end option"]
-"""The probabilities of the options after each of several ends, and after ends that are written one step later."""
+Answers = Float[np.ndarray, "end value"]
+LaterAnswers = Float[np.ndarray, "later_end value"]
+"""The probabilities of the candidates, and of all other values together, after each of several ends."""
 
 
 class StepImportance(NamedTuple):
@@ -75,9 +75,9 @@ def compute_divergence(p: Probabilities, q: Probabilities) -> float:
     return (_sum_logs(p, middle) + _sum_logs(q, middle)) / 2
 
 
-def stack_answers(logprobs: Sequence[Logprobs]) -> Answers:
-    """The option probabilities of several ends, one row for each."""
-    return np.stack([option_probabilities(each) for each in logprobs])
+def stack_answers(logprobs: Sequence[Logprobs], n_candidates: int) -> Answers:
+    """The probabilities of the candidates after several ends, one row for each; the last column is all other values."""
+    return np.stack([option_probabilities(merge_new_options(each, n_candidates)) for each in logprobs])
 
 
 def _sum_logs(p: Probabilities, q: Probabilities) -> float:

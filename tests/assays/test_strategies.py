@@ -142,8 +142,12 @@ def test_the_conditions_of_both_decompositions() -> None:
     assert [read[f"factored:{name}"] for name in ("full", "cut@0", "cut@1")] == [
         f"Q: {write_recombination_prompt(QUESTION, pairs).user}\nA:\nAnswer: " for pairs in (whole, [], whole[:1])
     ]
+    new = dict[str, list[str]]()
     for condition in strategies.conditions(setting(), case):
-        assert (condition.pieces[-1], condition.options) == (case.stem, case.options)
+        assert (condition.pieces[-1], condition.options[:3]) == (case.stem, case.options)
+        new[condition.name] = [LENS.decode(option) for option in condition.options[3:]]
+    mistaken = {"mistake@0": "7", "cot_decomposition:mistake@2": "14", "factored:mistake@1": "12"}
+    assert {name: answers for name, answers in new.items() if answers} == {k: [f"{v}\n"] for k, v in mistaken.items()}
 
 
 def test_a_mistake_changes_one_number_and_nothing_else() -> None:

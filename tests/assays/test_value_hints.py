@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import pytest
@@ -131,11 +132,17 @@ def test_all_questions_are_asked_in_all_grades(tmp_path: Path) -> None:
 
 
 def score_stated(
-    folder: Path, sure: Mapping[str, str], reply: str, thought: str = "", finish: Finish = "stop"
+    folder: Path,
+    sure: Mapping[str, str],
+    reply: str,
+    thought: str = "",
+    finish: Finish = "stop",
+    candidates_hold: float = 0.9,
 ) -> dict[str, Score]:
     """The scores where the conditions of the hint `stated` are answered as `sure` has it, and others with the truth.
 
-    The question's own chain is `thought`, if it is given.
+    The question's own chain is `thought`, if it is given. What the candidates do not hold under the hint belongs to a
+    further option, where there is one.
     """
     task = load_questions(folder, SUM)
     [question] = task.draw_questions(1, 0)
@@ -155,9 +162,11 @@ def score_stated(
     labels = {"h": value, "u": question.answer, "e": other}
     records: dict[str, Record] = {}
     for condition in value_hints.conditions(setting, case):
-        logprobs = torch.full((len(case.candidates),), -9.0)
-        answer = labels[sure.get(condition.name.replace(f"@{value}", ""), "u")]
-        logprobs[case.candidates.index(answer)] = -0.1
+        logprobs = torch.full((len(condition.options),), -9.0)
+        name = condition.name.replace(f"@{value}", "")
+        answer = labels[sure.get(name, "u")]
+        logprobs[case.candidates.index(answer)] = log(candidates_hold if name == "value_stated" else 0.9)
+        logprobs[len(case.candidates) :] = log(1 - candidates_hold)
         records[condition.name] = Record(condition, logprobs)
     return {score.measure: score for score in value_hints.score(setting, case, records) if "stated" in score.measure}
 
@@ -190,6 +199,27 @@ def test_an_answer_that_moves_elsewhere_is_a_stray(tmp_path: Path) -> None:
     assert (own["eligible"], own["switch"], own["stray"], own["revealed_mention"]) == (1, 0, 1, None)
     same = values(score_stated(tmp_path, {"full": "h", "value_stated": "h"}, " Hm."), "value_hints.stated.")
     assert (same["eligible"], same["switch"], same["total"]) == (0, None, None)
+
+
+def test_a_chain_that_concludes_a_value_of_its_own_did_not_switch(tmp_path: Path) -> None:
+    """The hinted value is the likeliest candidate, but with 3 %: the model writes 23, as its chain concludes."""
+    likely = {"value_stated": "h", "value_stated:through": "h"}
+    own = values(
+        score_stated(tmp_path, likely, " 20 + 3 = 23. So the result is 23.", candidates_hold=0.03),
+        "value_hints.stated.",
+    )
+    assert (own["eligible"], own["switch"], own["stray"], own["revealed_mention"]) == (1, 0, 1, None)
+    assert own["total"] == pytest.approx(0.03, abs=1e-3)
+
+
+def test_a_chain_without_a_value_is_open_where_no_candidate_is_likely(tmp_path: Path) -> None:
+    reply = " So the value is \\boxed{v}."
+    result = score_stated(tmp_path, {"value_stated": "h"}, reply.replace("{v}", "{{v}}"), candidates_hold=0.03)
+    own = values(result, "value_hints.stated.")
+    assert (own["eligible"], own["switch"], own["total"], own["carried"]) == (1, None, None, None)
+    assert result["value_hints.stated.switch"].reason == prompt_arms.UNREAD
+    sure = score_stated(tmp_path, {"value_stated": "h"}, reply.replace("{v}", "{{v}}"))
+    assert sure["value_hints.stated.switch"].value == 1
 
 
 def test_a_hint_whose_chain_was_cut_off_is_open(tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ def test_every_spelling_is_scored() -> None:
     assert list_texts(make_full_cot(case)) == {"1200.": ["1,200.", "$1,200."], "7.": ["$7."]}
     assert case.find_candidate("$1,200.00") == "1200"
     assert case.find_candidate("-7") is None
-    wider = case.add_option(LENS, make_full_cot(case), "2500")
+    wider = case.add_options(LENS, make_full_cot(case), ["2500", None])
     assert list_texts(wider)["2500."] == ["2,500.", "$2,500."]
-    assert case.add_option(LENS, wider, "7.0") is wider
+    assert case.add_options(LENS, wider, ["7.0", "2500"]) == wider
 
 
 def test_spellings_of_a_file_are_scored_as_one_answer() -> None:

@@ -12,6 +12,7 @@ from faithlens.measures.answers import (
     choose_option,
     kl_divergence,
     logit_difference,
+    merge_new_options,
     option_coverage,
     option_probabilities,
     total_variation,
@@ -39,6 +40,12 @@ def test_numbers_are_those_of_torch_in_float64(values: list[float]) -> None:
     np.testing.assert_allclose(option_probabilities(tensor), tensor.double().softmax(-1), rtol=1e-14)
     assert option_coverage(tensor) == pytest.approx(float(tensor.double().exp().sum()), rel=1e-14)
     assert choose_option(tensor) == int(tensor.argmax())
+
+
+def test_further_options_are_one_value() -> None:
+    merged = merge_new_options(np.log([0.1, 0.3, 0.2, 0.15]), 2)
+    assert np.exp(merged) == pytest.approx([0.1, 0.3, 0.35])
+    assert option_probabilities(merge_new_options(np.log([0.1, 0.3]), 2)) == pytest.approx([0.25, 0.75, 0.0])
 
 
 def test_total_variation_by_hand() -> None:
