@@ -23,6 +23,7 @@ AXES: dict[str, str] = {
     "graft": "packed intervals that one query sees beyond its ancestors",
     "two": "the two ends (start, stop) of a half-open interval",
     "option": "answer options, in the question's order",
+    "value": "the candidates in their order, then all other answers together",
     "sequence": "token sequences that are scored: one for each option, then the further spellings of each",
     "choice": "tokens whose log-probabilities are read at one row",
     "d_model": "width of the residual stream; of z, all heads side by side",

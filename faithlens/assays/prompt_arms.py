@@ -24,7 +24,7 @@ from faithlens.tasks.question import Prompt, Strategy
 CUT_OFF = "the chain of thought under this prompt was cut off; --max-new-tokens allows longer ones"
 UNREAD = "the chain of thought under this prompt concludes nothing that can be read, and the model writes no candidate"
 LEAST_HELD = 0.5
-"""The least probability that the options hold where a chain concludes nothing that can be read."""
+"""The least probability that the options hold where the chain of a free-form question concludes nothing readable."""
 NO_OPTIONS = "the prompt of this question shows no options, so it cannot suggest one"
 
 
@@ -157,7 +157,7 @@ def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) 
     if arm.name not in records:
         make_arm_condition(setting, case, arm)  # raises the reason
     logprobs = records[arm.name].logprobs
-    if arm.strategy == "cot" and option_coverage(logprobs) < LEAST_HELD:
+    if case.question.form == "free-form" and option_coverage(logprobs) < LEAST_HELD:
         chain = read_chain(setting, case, arm)
         if find_conclusion(chain.cot, case.question, chain.finish) is None:
             raise TraceError(UNREAD, "Look at the chain: it ends without an answer of the task's form.")

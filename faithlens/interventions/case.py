@@ -225,13 +225,24 @@ class Case:
 
         A text that the model wrote anew may conclude a value that no candidate has. If it were not scored, the most
         likely candidate would pass for the answer, however unlikely it is.
+
+        Args:
+            model: the model, whose tokenizer writes the answer.
+            condition: an edited version of this case.
+            text: what the model wrote anew in it.
+            finish: "length" if the token limit cut the text off.
         """
         if self.question.form == "choice":
             return condition
         return self.add_options(model, condition, [find_conclusion(text, self.question, finish)])
 
     def list_new_answers(self, model: Model, answers: Iterable[str | None]) -> list[str]:
-        """Those of `answers` that are no candidates, short enough to score, and can be written; each value once."""
+        """Those of `answers` that are no candidates, short enough to score, and can be written; each value once.
+
+        Args:
+            model: the model, whose tokenizer writes the answers.
+            answers: texts of answers; None is no answer.
+        """
         out, stem = list[str](), self.make_condition("full", self.trace.pieces).ids
         for answer in answers:
             mark = self.question.decimal_mark
