@@ -324,16 +324,17 @@ def make_key(question: Question, sample: int = 0) -> str:
 
 
 def collect_candidates(question: Question, *traces: Trace | None, also: Sequence[str] = ()) -> tuple[str, ...]:
-    """The answers to score: the question's own, and for a free-form question `also` and what steps of `traces` state.
+    """The answers to score: the question's own, and for a free-form question `also` and what `traces` state.
 
-    Each value is one answer, in the spelling of the right one if it is that, else as it was written first. A stated
+    A trace states what its steps come to and what it concludes, which may be in words ("so twenty-four"). Each value is one answer, in the spelling of the right one if it is that, else as it was written first. A stated
     number of more than `LONGEST_STATED` characters is left out: a model that repeats itself wrote it, and scoring it
     as an answer would take the room of a whole chain.
     """
     if question.form == "choice":
         return question.candidates
-    steps = (text for trace in traces if trace for text in trace.texts[1:])
-    stated = (write_stated_value(text, question.decimal_mark) for text in steps)
+    known = [trace for trace in traces if trace]
+    stated = [write_stated_value(text, question.decimal_mark) for trace in known for text in trace.texts[1:]]
+    stated += [find_conclusion(trace.reply or trace.cot, question, trace.finish) for trace in known]
     short = (text for text in stated if text is not None and len(text) <= LONGEST_STATED)
     candidates = [*question.candidates, *short, *also]
     return tuple(merge_candidates(candidates, question.decimal_mark, keep=question.answer))

@@ -57,6 +57,12 @@ def test_a_stated_number_that_never_ends_is_no_candidate() -> None:
     assert collect_candidates(requested, endless) == ("19", "5", "8" * LONGEST_STATED)
 
 
+def test_what_a_chain_concludes_in_words_is_a_candidate() -> None:
+    requested = Question("q", "2 + 3 + 14?", ("19", "5"), "19", form="free-form")
+    words = trace("Q: 2 + 3 + 14?\nA:", " First 5. So the answer is twenty-four.")
+    assert collect_candidates(requested, words) == ("19", "5", "24")
+
+
 def test_a_number_in_two_spellings_is_one_candidate() -> None:
     requested = Question("q", "2 + 3 + 14?", ("19", "5"), "19", form="free-form")
     other = trace("Q: 2 + 3 + 14?\nA:", " First 5.0. Then 1,900. Then 19.0. Then 20.")
