@@ -326,9 +326,10 @@ def make_key(question: Question, sample: int = 0) -> str:
 def collect_candidates(question: Question, *traces: Trace | None, also: Sequence[str] = ()) -> tuple[str, ...]:
     """The answers to score: the question's own, and for a free-form question `also` and what `traces` state.
 
-    A trace states what its steps come to and what it concludes, which may be in words ("so twenty-four"). Each value is one answer, in the spelling of the right one if it is that, else as it was written first. A stated
-    number of more than `LONGEST_STATED` characters is left out: a model that repeats itself wrote it, and scoring it
-    as an answer would take the room of a whole chain.
+    A trace states what its steps come to and what it concludes, which may be in words ("so twenty-four"). Each value is
+    one answer, in the spelling of the right one if it is that, else as it was written first. A stated number of more
+    than `LONGEST_STATED` characters is left out: a model that repeats itself wrote it, and scoring it as an answer would
+    take the room of a whole chain.
     """
     if question.form == "choice":
         return question.candidates
