@@ -328,8 +328,8 @@ def collect_candidates(question: Question, *traces: Trace | None, also: Sequence
 
     A trace states what its steps come to and what it concludes, which may be in words ("so twenty-four"). Each value is
     one answer, in the spelling of the right one if it is that, else as it was written first. A stated number of more
-    than `LONGEST_STATED` characters is left out: a model that repeats itself wrote it, and scoring it as an answer would
-    take the room of a whole chain.
+    than `LONGEST_STATED` characters is left out: a model that repeats itself wrote it, and scoring it as an answer
+    would take the room of a whole chain.
     """
     if question.form == "choice":
         return question.candidates
