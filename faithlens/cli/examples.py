@@ -63,20 +63,23 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 """Command lines by the name of their command."""
 
+COMMON_EXIT_CODES: dict[int, str] = {
+    0: "the command did what it was asked",
+    1: "a fault of faithlens itself, with a traceback",
+    2: "an error that you can correct: the message says what was wrong and what to do",
+    130: "interrupted by Ctrl-C: the message says what is kept and how to go on",
+}
+"""What the exit code of most commands means."""
+
 EXIT_CODES: dict[str, dict[int, str]] = {
-    "*": {
-        0: "the command did what it was asked",
-        1: "a fault of faithlens itself, with a traceback",
-        2: "an error that you can correct: the message says what was wrong and what to do",
-        130: "interrupted by Ctrl-C: the message says what is kept and how to go on",
-    },
     "decide": {
         0: "on every task, some model is trusted",
         1: "on some task, no model is trusted and none is undecided",
         2: "undecided: all other cases",
         3: "no verdict, because of an error or of Ctrl-C",
     },
-    "doctor": {1: "a check failed"},
-    "validate": {1: "with --strict: a requirement is not met"},
+    "doctor": COMMON_EXIT_CODES | {1: "a check failed, or a fault of faithlens itself, with a traceback"},
+    "validate": COMMON_EXIT_CODES
+    | {1: "with --strict: a requirement is not met; or a fault of faithlens itself, with a traceback"},
 }
-"""What the exit code of a command means; those under "*" hold unless the command has its own."""
+"""What it means for the commands that have exit codes of their own."""

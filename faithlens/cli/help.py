@@ -14,7 +14,7 @@ from typing import Any
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from faithlens.cli.examples import EXAMPLES, EXIT_CODES, OPTION_GROUPS
+from faithlens.cli.examples import COMMON_EXIT_CODES, EXAMPLES, EXIT_CODES, OPTION_GROUPS
 from faithlens.console import SafeConsole
 
 WIDEST = 100
@@ -112,7 +112,7 @@ def format_help(command: Any, ctx: Any, width: int) -> Text:
             _add(page, lines.replace("\n", " \\\n") + "\n")
         _add(page, "\n")
     _add(page, "Exit codes\n", "bold")
-    for code, meaning in (EXIT_CODES["*"] | EXIT_CODES.get(name, {})).items():
+    for code, meaning in EXIT_CODES.get(name, COMMON_EXIT_CODES).items():
         _add(page, _wrap(f"{code:>3}  {meaning}", width, " " * 7, " " * INDENT) + "\n")
     return page
 
