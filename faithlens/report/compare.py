@@ -49,12 +49,14 @@ def _name_side(side: Mapping[str, Any]) -> str:
 
 def _make_differences_table(comparison: Mapping[str, Any]) -> Table:
     """A row a measure: what it is in both runs, and the difference over all questions and at equal accuracy."""
+    alike = {d["measure"]: d for d in comparison["differences"] if d["questions"] == "alike"}
     caption = "n: questions that count, of all; p: corrected over the measures of its column (Holm)"
+    for line in _list_reasons(comparison["differences"]):
+        caption += f"\n{line}"
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     table.add_column("measure", vertical="top")
-    for name in ("A → B", "B less A,\nall questions", "B less A,\nat equal accuracy"):
+    for name in ("A → B", "B minus A,\nall questions", "B minus A,\nat equal accuracy"):
         table.add_column(name, no_wrap=True)
-    alike = {d["measure"]: d for d in comparison["differences"] if d["questions"] == "alike"}
     for d in comparison["differences"]:
         if d["questions"] == "all":
             pair = "–" if d["first"] is None else f"{format_number(d['first'])} → {format_number(d['second'])}"
@@ -66,6 +68,14 @@ def _make_differences_table(comparison: Mapping[str, Any]) -> Table:
                 _format_difference(other) if other else "–",
             )
     return table
+
+
+def _list_reasons(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why there are dashes and withheld intervals, each reason once."""
+    lines = [f"–: {d['reason']}" if d["value"] is None else d["reason"] for d in differences if d["reason"]]
+    if any(get_measure(d["measure"]).is_context for d in differences):
+        lines.append("– for an accuracy or a coverage: these are compared over all questions only")
+    return list(dict.fromkeys(lines))
 
 
 def _format_difference(d: Mapping[str, Any]) -> str:

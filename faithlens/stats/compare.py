@@ -162,8 +162,7 @@ def _compute_difference(
     of: dict[str, Any] = {"measure": name, "unit": measure.unit, "questions": questions, "seed": seed}
     of |= {"n_used": n, "n_dropped": len(pair) - n}
     if n < MIN_COMPARED:
-        few = f"{n} question{'s' * (n != 1)} to compare: fewer than {MIN_COMPARED} are too few"
-        return Difference(**of, method=NO_METHOD, reason=reason or few)
+        return Difference(**of, method=NO_METHOD, reason=reason or f"fewer than {MIN_COMPARED} questions to compare")
     first, second = own.mean(0)
     apart, scale = own[:, 1] - own[:, 0], measure.scale
     ends = (scale[0] - scale[1], scale[1] - scale[0]) if scale else None
