@@ -35,9 +35,10 @@ from faithlens.store.manifest import (
     read_commit,
 )
 from faithlens.store.places import find_place
-from faithlens.store.run import Run, RunVerdict
+from faithlens.store.run import Run
 from faithlens.store.tables import GIVEN, GIVEN_STEPS, INT, SCHEMAS, TEXT, add_given_columns, make_gate_table
 from faithlens.store.units import UnitList, list_recorded
+from faithlens.store.verdict import RunVerdict
 
 __all__ = [
     "EXPIRY_SECONDS",

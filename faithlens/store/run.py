@@ -33,32 +33,7 @@ from faithlens.store.tables import (
     to_frame,
 )
 from faithlens.store.units import UnitRecord
-
-
-@dataclass(frozen=True)
-class RunVerdict:
-    """The verdict of a run on one model and task.
-
-    Attributes:
-        model, task: what was audited.
-        word: "trust", "do-not-trust" or "undecided".
-        reasons: why, in sentences.
-    """
-
-    model: str
-    task: str
-    word: str
-    reasons: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.model} on {self.task}: {self.word}. {' '.join(self.reasons)}".rstrip()
-
-    def __repr__(self) -> str:
-        return f"RunVerdict({self.model!r} on {self.task!r}: {self.word})"
-
-    def _repr_html_(self) -> str:
-        caption = f"{self.model} on {self.task}: {self.word}"
-        return format_html_table(caption, ("why",), [(reason,) for reason in self.reasons])
+from faithlens.store.verdict import RunVerdict
 
 
 @dataclass(frozen=True, repr=False)
