@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from faithlens.errors import FaithlensError
-from faithlens.execution.execute import Backend, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import Backend
 from faithlens.model.anatomy import find_blocks, get_tensor
 from faithlens.model.attention_choice import has_recurrent_state, use_attention
 from faithlens.model.model import Model

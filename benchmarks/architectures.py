@@ -32,7 +32,8 @@ from transformers.utils import logging
 from benchmarks.architecture_edits import EXACT, describe_abilities
 from benchmarks.tiny_models import make_tiny_model
 from faithlens.errors import FaithlensError
-from faithlens.execution.execute import BACKENDS, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import BACKENDS
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition

@@ -12,7 +12,7 @@ from .commands.validate.user_measure import validate_measure
 from .errors import FaithlensError
 from .execution.cost import estimate_cost
 from .execution.execute import execute
-from .execution.sample import Sampling
+from .execution.options import Sampling
 from .interventions.case import Case
 from .model.load import load
 from .model.model import Model

@@ -1,16 +1,19 @@
-"""The options of an audit, as one frozen value that is saved with its numbers."""
+"""The options of an audit, as one frozen value that is saved with its numbers. No torch is imported here."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from faithlens.errors import ConfigError, check_fields
-from faithlens.execution.execute import Backend
-from faithlens.execution.sample import Sampling
-from faithlens.execution.samplers.choice import make_sampler
+from faithlens.errors import ConfigError, TaskError, check_choice, check_fields, list_several, suggest_path
+from faithlens.execution.options import BACKENDS, Backend, Sampling, check_sampler_options
+from faithlens.interventions.editor_names import check_editor
+from faithlens.measures.catalogue import SUITES, check_assay_name
 from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT_REGENERATIONS
+from faithlens.model.names import DTYPES, check_device, check_model_name
 from faithlens.stats.verdict import Criteria
+from faithlens.tasks.registry import check_task_name
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,12 @@ class AuditConfig:
                 "Give the file with --traces, or leave out --skip-bad.",
             )
         _ = self.criteria
-        make_sampler(self.sampler, self.sampler_url)
+        check_choice(self.suite, SUITES, "suite")
+        check_choice(self.backend, BACKENDS, "backend")
+        check_choice(self.dtype, DTYPES, "dtype")
+        check_device(self.device)
+        check_editor(self.editor)
+        check_sampler_options(self.sampler, self.sampler_url)
 
     def choose_n(self, subject: Subject, size: int | None) -> int:
         """The number of questions for one subject: `n`, else `DEFAULT_N`, or all of a task that has fewer.
@@ -162,6 +170,75 @@ class AuditConfig:
         rest: dict[str, Any] = {"assays": tuple(entries["assays"]), "sampling": Sampling(**entries["sampling"])}
         plain: dict[str, Any] = {**entries, "subjects": subjects, **rest}
         return cls(**plain)
+
+
+SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
+OPTIONS = (
+    *(each.name for each in fields(AuditConfig) if each.name not in {"subjects", "n", "sampling", "sources"}),
+    *SAMPLING_OPTIONS,
+    "name",
+)
+"""The options of `audit` by the names that they have on the command line."""
+
+
+def read_options(n: int | None = None, **options: Any) -> AuditConfig:
+    """The options of `faithlens audit` without subjects and without assays that are objects.
+
+    Raises:
+        ConfigError: an option is unknown or out of its range, or there is no such assay.
+    """
+    for name in options:
+        check_choice(name, OPTIONS, "option of audit")
+    rest = {name: options[name] for name in options if name not in {*SAMPLING_OPTIONS, *COUNTS_OF_STEPS, "name"}}
+    rest["traces"] = str(options["traces"]) if options.get("traces") else None
+    rest["assays"] = tuple(each for each in list_assays(options.get("assays", ())) if isinstance(each, str))
+    for assay in rest["assays"]:
+        check_assay_name(assay)
+    return AuditConfig(
+        subjects=(),
+        n=n,
+        sampling=Sampling(**{name: options[name] for name in SAMPLING_OPTIONS if name in options}),
+        **{name: options[name] or None for name in COUNTS_OF_STEPS if name in options},
+        **rest,
+    )
+
+
+def list_assays(assays: object) -> list[Any]:
+    """The assays that a user gives: one, several, or one text with commas."""
+    chosen: list[Any] = list_several(assays)
+    if len(chosen) == 1 and isinstance(chosen[0], str):
+        return [name.strip() for name in chosen[0].split(",") if name.strip()]
+    return chosen
+
+
+def check_names(models: Sequence[str], task: str | None, n: int | None, options: Mapping[str, Any]) -> None:
+    """Check all that a command line says, before torch is imported.
+
+    Raises:
+        FaithlensError: as `check_subjects` and `read_options`.
+    """
+    check_subjects(models, task, options.get("traces"))
+    read_options(n, **options)
+
+
+def check_subjects(models: Sequence[str], task: str | None, traces: str | Path | None) -> None:
+    """Check the names of models, task and traces before anything is loaded.
+
+    Raises:
+        ConfigError: a task is given next to `traces`.
+        ModelError: there is no such model.
+        TaskError: there is no such task or file.
+    """
+    if traces and task:
+        problem = f"a task ({task}) is given next to traces, whose file {traces} holds the questions"
+        raise ConfigError(problem, "Leave out the task (--task) or the traces (--traces).")
+    for model in models:
+        check_model_name(model)
+    if task:
+        check_task_name(task)
+    for file in [traces] if traces else [task] if task and task.endswith(".jsonl") else []:
+        if not Path(file).exists():
+            raise TaskError(f"{file} cannot be read: No such file or directory", f"{suggest_path(file)}Check the path.")
 
 
 def parse_subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:

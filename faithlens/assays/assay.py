@@ -46,7 +46,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.execution.samplers.own import OWN
 from faithlens.execution.samplers.sampler import Sampler
 from faithlens.interventions.case import Case

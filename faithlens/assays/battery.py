@@ -45,11 +45,11 @@ from faithlens.assays import (
 )
 from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
 from faithlens.assays.text_generation import generate_texts
-from faithlens.errors import ConfigError, MeasureError, check_choice, check_elements, suggest_names
-from faithlens.execution.execute import BACKENDS, Backend
+from faithlens.errors import ConfigError, MeasureError, check_choice, check_elements
+from faithlens.execution.options import BACKENDS, Backend
 from faithlens.execution.work import Work, execute_with_work
 from faithlens.interventions.case import Case
-from faithlens.measures.catalogue import SUITES, get_measure
+from faithlens.measures.catalogue import ASSAY_ENTRY_POINTS, SUITES, check_assay_name, get_measure
 from faithlens.measures.score import Score
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
@@ -91,8 +91,6 @@ ASSAYS: dict[str, Assay] = {
 """The assays of faithlens by name, in the order of a report."""
 
 UNKNOWN_ANSWER = "the right answer is not known"
-ENTRY_POINTS = "faithlens.assays"
-"""The group of entry points under which an installed package offers assays by name."""
 
 
 def get_suite(name: str) -> tuple[str, ...]:
@@ -123,16 +121,14 @@ def find_assay(assay: str | Assay) -> Assay:
     """
     candidate = assay
     if isinstance(assay, str):
-        installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+        check_assay_name(assay)
+        installed = {point.name: point for point in entry_points(group=ASSAY_ENTRY_POINTS)}
         if assay in ASSAYS:
             candidate = ASSAYS[assay]
         elif assay in installed:
             candidate = load_installed(installed[assay], "assay", ConfigError)
-        elif ":" in assay:
-            candidate = import_object(assay, "assay", ConfigError)
         else:
-            fix = f"{suggest_names(assay, [*ASSAYS, *installed])} package.module:Class names an assay of your own."
-            raise ConfigError(f"unknown assay {assay!r}", fix)
+            candidate = import_object(assay, "assay", ConfigError)
     if isinstance(candidate, type):
         candidate = candidate()
     if not isinstance(candidate, Assay):

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from faithlens.errors import ModelError, PlanError, TaskError, TraceError, check_choice, check_elements, check_type
-from faithlens.execution.execute import BACKENDS, Backend, execute
-from faithlens.execution.sample import Continuation, Sampling
+from faithlens.execution.execute import execute
+from faithlens.execution.options import BACKENDS, Backend, Sampling
+from faithlens.execution.sample import Continuation
 from faithlens.execution.samplers.own import OWN
 from faithlens.execution.samplers.sampler import Sampler
 from faithlens.interventions.case import Case, FailedChain, make_case, make_key

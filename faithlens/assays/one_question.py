@@ -6,7 +6,7 @@ import pandas as pd
 
 from faithlens.assays.cases import make_cases
 from faithlens.errors import MeasureError, TaskError, check_choice, check_type
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case, check_case
 from faithlens.measures.answers import option_probabilities
 from faithlens.model.model import Model

@@ -176,8 +176,12 @@ def audit(
     if dry_run:
         _print_costs(model, task, n, options, as_json)
         return
+    _check_folders(out, resume)
     with show_work(LOADING) as display:
-        # torch takes seconds to import, and --help need not wait for it
+        # torch takes seconds to import: neither --help nor the error of a misspelt name waits for it
+        from faithlens.config import check_names
+
+        check_names(model or [], task, n, {} if resume else options)
         from faithlens.commands.audit import Staff, make_audit_config, name_run_folder, run_staffed_audit
         from faithlens.commands.resume import resume_audit
         from faithlens.report.terminal import format_summary
@@ -202,10 +206,23 @@ def audit(
     console.print_line(f"Report: {run.report()}")
 
 
+def _check_folders(out: Place | None, resume: Place | None) -> None:
+    """Refuse a folder for a new run that holds something, and one to be continued that holds no run."""
+    from faithlens.store import Run
+
+    if resume is not None:
+        _ = Run(resume).manifest
+    elif out is not None:
+        Run.refuse_used(out)
+
+
 def _print_costs(
     model: list[str] | None, task: str | None, n: int | None, options: dict[str, Any], as_json: bool
 ) -> None:
     with show_work(LOADING):
+        from faithlens.config import check_names
+
+        check_names(model or [], task, n, options)
         from faithlens.commands.audit import make_audit_config
         from faithlens.commands.prepare import estimate_audit, summarise_costs
 

@@ -67,8 +67,8 @@ def compare(
 ) -> None:
     """Compare two runs question by question, B minus A: did training, decoding or a strategy change faithfulness?
 
-    Each difference is given over all questions, and at equal accuracy: over questions that both answer correctly or
-    both wrongly.
+    Each difference is given over all questions, and at equal accuracy: over questions that both answer equally often
+    right, with the chain of thought and without it.
     """
     from dataclasses import asdict
 

@@ -26,8 +26,8 @@ KeyEnvs = Annotated[
 ]
 Repeats = Annotated[int, typer.Option(help="how often a model reads each chain")]
 ReplyTokens = Annotated[int, typer.Option(help="tokens of a model's reply, at most")]
-Device = Annotated[str, typer.Option(help="device of a model in this process: auto, cpu, cuda, mps")]
-Dtype = Annotated[str, typer.Option(help="its number format: auto, float32, bfloat16, float16")]
+Device = Annotated[str, typer.Option(help="device of a model in this process: cpu, cuda, cuda:1, ..., split or auto")]
+Dtype = Annotated[str, typer.Option(help="its number format: float32, bfloat16, float16 or auto")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what it takes, and stop")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
 

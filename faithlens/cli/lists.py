@@ -11,14 +11,12 @@ from rich.table import Table
 
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, check_choice, describe_foreign
-from faithlens.measures.catalogue import MEASURES, Measure, get_measure
+from faithlens.measures.catalogue import ASSAY_ENTRY_POINTS, MEASURES, Measure, get_measure
 from faithlens.progress import LOADING, show_work
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="only this one, with all that is known about it")]
 Json = Annotated[bool, typer.Option("--json", help="print a JSON list of objects")]
 Entry = Mapping[str, Any]
-
-ASSAY_ENTRY_POINTS = "faithlens.assays"
 
 
 def list_measures(name: Name = None, as_json: Json = False) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from faithlens.cli.interrupt import keeping
 from faithlens.console import SafeConsole, format_json
+from faithlens.model.names import check_model_options
 from faithlens.progress import LOADING, show_work
 
 
@@ -25,6 +26,7 @@ def run_doctor(
     """Check on your own model that packing, captures and edits are exact; exit code 1 if a check fails."""
     from dataclasses import asdict
 
+    check_model_options(model, device, dtype)
     with show_work(LOADING) as display:
         from faithlens.commands.doctor import run_checks
         from faithlens.model.load import load
@@ -69,18 +71,20 @@ def run_bench(
     """
     from rich.markdown import Markdown
 
+    check_model_options(model, device, dtype)
     console, results = SafeConsole(), []
     with show_work(LOADING) as display:
-        from faithlens.commands.bench.benchmarks import DEFAULT_BENCHMARKS
+        from faithlens.commands.bench.benchmarks import DEFAULT_BENCHMARKS, check_benchmarks
         from faithlens.commands.bench.benchmarks import run_benchmarks as measure
         from faithlens.commands.bench.table import format_result
         from faithlens.model.load import load
         from faithlens.store import write_atomically
 
+        names = tuple(benchmark or DEFAULT_BENCHMARKS)
+        check_benchmarks(names)
         display.say(f"loading {model}")
         loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     SafeConsole(stderr=True).print(f"timing {model}; each benchmark takes minutes")
-    names = tuple(benchmark or DEFAULT_BENCHMARKS)
     with keeping(
         lambda: f"{json_file} holds the finished benchmarks." if json_file and results else "Nothing was written."
     ):

@@ -10,7 +10,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,25 +34,14 @@ from faithlens.commands.work.reuse import find_reusable, take_over
 from faithlens.commands.work.run import prepare_run
 from faithlens.commands.work.units import list_audit_units, name_unit
 from faithlens.commands.work.worker import Worker, keep_start
-from faithlens.config import COUNTS_OF_STEPS, AuditConfig, Subject, parse_subjects
-from faithlens.errors import ConfigError, check_choice, list_several
-from faithlens.execution.execute import BACKENDS
-from faithlens.execution.sample import Sampling
-from faithlens.interventions.editor import check_editor
+from faithlens.config import AuditConfig, Subject, check_subjects, list_assays, parse_subjects, read_options
+from faithlens.errors import ConfigError
 from faithlens.model.model import Model
 from faithlens.progress import open_display
 from faithlens.store import REPORT_NAME, Run, find_place
 from faithlens.store.places import Place
 from faithlens.tasks.question import Task
 from faithlens.tasks.registry import load_task as find_task
-
-SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
-OPTIONS = (
-    *(each.name for each in fields(AuditConfig) if each.name not in {"subjects", "n", "sampling", "sources"}),
-    *SAMPLING_OPTIONS,
-    "name",
-)
-"""The options of `audit` by the names that they have on the command line."""
 
 
 def audit(
@@ -124,40 +113,27 @@ def make_audit_config(
     Raises:
         ConfigError: an option is unknown or out of its range, or a task is given next to `traces`.
     """
-    for name in options:
-        check_choice(name, OPTIONS, "option of audit")
-    check_choice(options.get("backend", AuditConfig.backend), BACKENDS, "backend")
-    battery.get_suite(options.get("suite", AuditConfig.suite))
-    check_editor(str(options.get("editor", AuditConfig.editor)))
-    traces = options.pop("traces", None)
-    if traces and task:
-        problem = f"a task ({task}) is given next to traces, whose file {traces} holds the questions"
-        raise ConfigError(problem, "Leave out the task (--task) or the traces (--traces).")
+    config = read_options(n, **options)
     several = model if isinstance(model, (list, tuple)) else [model] if model else []
+    task_name = str(task) if isinstance(task, (str, Path)) else None
+    check_subjects([str(each) for each in several if not isinstance(each, Model)], task_name, config.traces)
     sources = [each.name if isinstance(each, Model) else str(each) for each in several]
-    names = name_models(sources, options.pop("name", None))
+    names = name_models(sources, options.get("name"))
     models = {name: each for name, each in zip(names, several, strict=True) if isinstance(each, Model)}
     known_as = dict(zip(sources, names, strict=True))
-    own_task = None if task is None or isinstance(task, (str, Path)) else find_task(task)
-    tasks = {own_task.name: own_task} if own_task else {}
-    task_name = str(traces) if traces else next(iter(tasks), str(task) if task else None)
-    chosen: list[Any] = list_several(options.pop("assays", ()))
-    if len(chosen) == 1 and isinstance(chosen[0], str):  # also as one text with commas
-        chosen = [name.strip() for name in chosen[0].split(",") if name.strip()]
+    tasks = {} if task is None or task_name else {(own := find_task(task)).name: own}
+    subjects = parse_subjects(sources, config.traces or next(iter(tasks), task_name))
+    chosen = list_assays(options.get("assays", ()))
     assays = [each if isinstance(each, str) else battery.find_assay(each) for each in chosen]
     assay_names = tuple(each if isinstance(each, str) else battery.name_assay(each) for each in assays)
-    own = {name: each for name, each in zip(assay_names, assays, strict=True) if not isinstance(each, str)}
-    config = AuditConfig(
-        subjects=tuple(Subject(known_as.get(s.model, s.model), s.task) for s in parse_subjects(sources, task_name)),
+    config = replace(
+        config,
+        subjects=tuple(Subject(known_as.get(s.model, s.model), s.task) for s in subjects),
         sources={name: source for source, name in known_as.items() if name != source and name not in models},
-        n=n,
         assays=assay_names,
-        traces=str(traces) if traces else None,
-        **{name: options.pop(name) or None for name in COUNTS_OF_STEPS if name in options},
-        sampling=Sampling(**{name: options.pop(name) for name in SAMPLING_OPTIONS if name in options}),
-        **options,
     )
-    return config, GivenObjects(models, tasks, own)
+    own_assays = {name: each for name, each in zip(assay_names, assays, strict=True) if not isinstance(each, str)}
+    return config, GivenObjects(models, tasks, own_assays)
 
 
 def name_models(sources: Sequence[str], names: str | Sequence[str] | None) -> list[str]:

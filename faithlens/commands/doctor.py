@@ -14,8 +14,9 @@ from torch import Tensor
 from faithlens.commands.gaps import SLACK, rms
 from faithlens.errors import FaithlensError, ModelError, describe_crash
 from faithlens.execution.exactness import choose_check_length, measure_gap
-from faithlens.execution.execute import Backend, get_backend
+from faithlens.execution.execute import get_backend
 from faithlens.execution.forked import run_proven
+from faithlens.execution.options import Backend
 from faithlens.execution.plain import answer_plainly, use_other_attention
 from faithlens.kernels.implementation import choose_implementation
 from faithlens.model.attention_choice import has_recurrent_state

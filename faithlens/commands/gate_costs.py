@@ -27,7 +27,8 @@ import pandas as pd
 from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting, WritingAssay
 from faithlens.assays.battery import CaseResult
-from faithlens.execution.execute import Backend, count_rows
+from faithlens.execution.execute import count_rows
+from faithlens.execution.options import Backend
 from faithlens.gates.outcome import GateName, Outcome, read_scores
 from faithlens.gates.profile import GATES
 from faithlens.plan.condition import Condition

@@ -21,7 +21,7 @@ from faithlens.assays.assay import Assay, Setting
 from faithlens.commands.prepare import NO_OBJECTS, GivenObjects, PreparedSubject, draw_questions, list_assay_names
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import RunError, TaskError, check_type
-from faithlens.interventions.editor import EDITORS
+from faithlens.interventions.editor_names import EDITORS
 from faithlens.model.digest import hash_loaded_model, hash_named_model
 from faithlens.model.library import get_structure_entry
 from faithlens.model.load import parse_device

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from faithlens.commands.audit import (
-    OPTIONS,
-    SAMPLING_OPTIONS,
     THIS_PROCESS,
     Staff,
     make_audit_config,
@@ -17,7 +15,7 @@ from faithlens.commands.audit import (
 )
 from faithlens.commands.sweep.config import SweepConfig
 from faithlens.commands.sweep.run import run_sweep
-from faithlens.config import COUNTS_OF_STEPS, AuditConfig
+from faithlens.config import COUNTS_OF_STEPS, OPTIONS, SAMPLING_OPTIONS, AuditConfig
 from faithlens.errors import RunError
 from faithlens.store import Run
 from faithlens.store.places import Place

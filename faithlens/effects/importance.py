@@ -27,7 +27,7 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import CaseResult, run_battery
 from faithlens.effects.summary import Summary
 from faithlens.errors import MeasureError, PlanError, check_choice
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.edit_counts import DEFAULT_ENDS

@@ -20,7 +20,7 @@ from urllib.request import Request
 
 from faithlens.errors import ConfigError, ModelError, escape_controls
 from faithlens.execution.deadline import Deadline, make_opener
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 
 CONCURRENT_REQUESTS = 8
 LONGEST_WAIT = 60.0  # seconds between two tries, also if the server wants more

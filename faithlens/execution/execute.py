@@ -6,22 +6,19 @@ conditions that differ in nothing but their tokens run from forked states, if th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import torch
 
 from faithlens.errors import ModelError, PlanError, check_choice, translate_errors
 from faithlens.execution.exactness import RunPlan, check_exactness, suggest_other_backend
 from faithlens.execution.forked import choose_forked, run_forked
+from faithlens.execution.options import BACKENDS, Backend
 from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
 from faithlens.model.quantised import check_gradients, check_matrix, list_quantised
 from faithlens.plan.capture import Capture, Record, check_capture
 from faithlens.plan.checks import check_model_fit
 from faithlens.plan.plan import Plan, compile_plan
-
-Backend = Literal["packed", "separate"]
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
@@ -46,6 +43,11 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
             token is not in the model's vocabulary; its logits are NaN or infinite; or a library raised an exception,
             which is chained.
     """
+    return execute_parts(model, plan, capture, backend)[0]
+
+
+def execute_parts(model: Model, plan: Plan, capture: Capture, backend: Backend) -> tuple[list[Record], "list[Part]"]:
+    """The records of `execute`, and the parts in which the plan was run. Raises what `execute` raises."""
     check_choice(backend, BACKENDS, "backend")
     _check_plan(plan)
     check_capture(plan.conditions, capture, model.n_layers)
@@ -59,7 +61,8 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         ModelError, f"{model.name} cannot be run by the {backend} backend", fix, calls_functions_of_users=True
     ):
         by_number: dict[int, Record] = {}
-        for part in divide_plan(model, plan, capture, backend):
+        parts = divide_plan(model, plan, capture, backend)
+        for part in parts:
             if not part.is_forked:  # `can_fork` has compared the others
                 check_exactness(model, backend, part.run, part.plan.longest)
             by_number |= zip(part.numbers, part.run(model, part.plan, capture), strict=True)
@@ -69,7 +72,7 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         # In a packed pass NaN reaches rows that do not see its keys (0 x NaN is NaN): an edited condition is the cause.
         condition = max(broken, key=lambda each: bool(each.edits))
         raise make_finite_error(model.name, model.hf_model, condition.ids, f" in the condition {condition.name!r}")
-    return records
+    return records, parts
 
 
 def _check_weights(model: Model, capture: Capture) -> None:

@@ -18,67 +18,24 @@ For example, three prompts whose continuations have 5, 2 and 2 tokens, two at a 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.errors import ConfigError, ModelError, PlanError, check_fields, translate_errors
+from faithlens.errors import ModelError, PlanError, translate_errors
 from faithlens.execution.batches import Admission
 from faithlens.execution.draws import WIDE_NUCLEUS, draw_from_all, draw_tokens, move_to_host
 from faithlens.execution.growing import GrowingBatch, GrowingSequence
 from faithlens.execution.memory import is_out_of_memory
+from faithlens.execution.options import Sampling
 from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish
 
-CHAIN_TOKENS, THOUGHT_TOKENS = 1024, 8192
-"""The most tokens of a chain of thought by default: of a model without thoughts of its own, and of one with them."""
-
-POSITIVE = "Pass a positive number of tokens."
 NOT_FINITE = -1
 """What stands for the token of a sequence whose logits are NaN or infinite."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How chains of thought are sampled.
-
-    Attributes:
-        max_new_tokens: the most tokens of a chain of thought; a longer one is cut off, with the finish "length". None
-            chooses by model: see `find_limit`.
-        temperature: 0 takes the most likely token (greedy).
-        top_p: nucleus sampling: tokens are drawn from the smallest set that holds this much probability.
-
-    Raises:
-        ConfigError: a value outside of its range.
-    """
-
-    max_new_tokens: int | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        for name, condition, is_valid, fix in (
-            ("max_new_tokens", "at least 1", self.max_new_tokens is None or self.max_new_tokens >= 1, POSITIVE),
-            ("temperature", ">= 0 (0 = greedy)", 0 <= self.temperature < inf, "Pass a non-negative temperature."),
-            ("top_p", "in (0, 1]", 0 < self.top_p <= 1, "Pass 1 to sample from all tokens, or a smaller share."),
-        ):
-            if not is_valid:
-                raise ConfigError(f"{name} must be {condition}, got {getattr(self, name)}", fix)
-
-    def find_limit(self, model: Model) -> int:
-        """The most tokens of a chain of thought of this model.
-
-        Where `max_new_tokens` is None, that is 1,024, or 8,192 for a model with thoughts of its own; a model with a
-        short context gets half of what it reads, so that prompt, chain and answer fit.
-        """
-        if self.max_new_tokens is not None:
-            return self.max_new_tokens
-        return min(THOUGHT_TOKENS if model.thinking else CHAIN_TOKENS, model.context_length // 2)
 
 
 @dataclass(frozen=True)

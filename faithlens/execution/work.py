@@ -15,7 +15,8 @@ from types import TracebackType
 import torch
 
 from faithlens.execution.cost import count_forwards
-from faithlens.execution.execute import Backend, divide_plan, execute
+from faithlens.execution.execute import execute_parts
+from faithlens.execution.options import Backend
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.memory import estimate_peak_bytes
@@ -94,10 +95,9 @@ def execute_with_work(
     """The records of `execute`, and what they took."""
     start = perf_counter()
     with PeakMemory(model.device) as memory:
-        records = execute(model, plan, capture, backend=backend)
+        records, parts = execute_parts(model, plan, capture, backend)
     seconds = perf_counter() - start
     needed = max((estimate_peak_bytes(model, plan, packed, capture) for packed in plan.passes), default=0)
-    parts = divide_plan(model, plan, capture, backend)
     rows, longest = sum(part.rows for part in parts), max((each.n_tokens for each in plan.conditions), default=1)
     return records, Work(
         passes=sum(part.passes for part in parts),

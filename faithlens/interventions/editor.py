@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from faithlens.errors import ConfigError
 from faithlens.execution.endpoint import Endpoint
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.execution.samplers.own import OWN
 from faithlens.execution.samplers.sampler import Sampler
-from faithlens.model.load import list_short_names, load
+from faithlens.interventions.editor_names import EDITORS, check_editor
+from faithlens.model.load import load
 from faithlens.model.model import Model
 
-EDITORS = ("task", "subject")
-"""The editors that are no model: the task where it can, or the model under test."""
 _MAX_TOKENS = 60  # tokens of a reworded step, by default
 
 
@@ -59,19 +56,6 @@ class ModelEditor:
         """The prompt; a reasoning model's thoughts are closed, since they would use up the tokens of the text."""
         thinking = self.model.thinking
         return thinking.empty_thoughts(self.model.render, request) if thinking else self.model.render(request)
-
-
-def check_editor(text: str) -> None:
-    """Refuse a misspelt "task" or "subject", which would be looked for as a model.
-
-    Raises:
-        ConfigError: with the nearest of the two.
-    """
-    is_model = "/" in text or text in list_short_names() or Path(text).exists()
-    near = get_close_matches(text, EDITORS, n=1)
-    if text not in EDITORS and near and not is_model:
-        fix = f"Did you mean {near[0]!r}? An editor is task, subject, URL#MODEL, or a model."
-        raise ConfigError(f"no editor {text!r}", fix)
 
 
 def load_editor(

@@ -8,20 +8,19 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from faithlens.errors import ConfigError, list_several, suggest_names
 from faithlens.execution.endpoint import Endpoint, Failure
-from faithlens.execution.sample import Sampling
-from faithlens.interventions.editor import EDITORS, Editor, ModelEditor, load_writer
+from faithlens.execution.options import Sampling
+from faithlens.interventions.editor import Editor, ModelEditor, load_writer
+from faithlens.interventions.editor_names import EDITORS
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry, Judgement
 from faithlens.judging.requests import REMINDER, REQUESTS, parse_reply, write_request, write_second_request
 from faithlens.model.digest import hash_loaded_model
-from faithlens.model.load import list_short_names
 from faithlens.model.model import Model
+from faithlens.model.names import correct_word
 from faithlens.tasks.hint_mentions import classify_saying
 from faithlens.tasks.seeds import derive_seed
 
@@ -222,10 +221,9 @@ def _check_name(name: str) -> None:
     Raises:
         ConfigError: the name is one of these.
     """
-    is_model = "/" in name or name in list_short_names() or Path(name).exists()
-    near = [] if is_model else get_close_matches(name, [WORDS, TEXT], n=1)
-    if name in EDITORS or near:
-        start = f"Did you mean {near[0]!r}? " if near and near[0] != name else ""
+    near = correct_word(name, [WORDS, TEXT])
+    if name in (*EDITORS, TEXT) or near:
+        start = f"Did you mean {near!r}? " if near else ""
         fix = f"{start}A reader is {WORDS}, URL#MODEL, or a model; faithlens monitor takes {TEXT} too."
         raise ConfigError(f"no reader {name!r}", fix)
 

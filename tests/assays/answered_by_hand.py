@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 
 from faithlens.assays.assay import Setting
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case, GeneratedText, make_case
 from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.measures.score import Score

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from faithlens.assays.assay import Setting
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.tasks.arithmetic import Arithmetic
 from faithlens.tasks.question import Question

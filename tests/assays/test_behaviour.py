@@ -8,7 +8,7 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Setting
 from faithlens.assays.cases import make_cases
 from faithlens.errors import ConfigError
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.tasks.registry import load_task
 
 N = 8

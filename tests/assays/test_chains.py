@@ -4,7 +4,8 @@ import pytest
 
 from faithlens.assays.cases import check_room, choose_stem, make_chain, make_cot_trace, sample_chains
 from faithlens.errors import ModelError, PlanError
-from faithlens.execution.sample import Continuation, Sampling
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation
 from faithlens.interventions.case import FailedChain
 from faithlens.tasks.registry import load_task
 from tests.conftest import tiny

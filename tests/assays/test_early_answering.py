@@ -11,7 +11,7 @@ from faithlens.assays import early_answering
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import make_cases
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.tasks.named_answers import mentions_answer
 from faithlens.tasks.question import Question
 from faithlens.tasks.registry import load_task

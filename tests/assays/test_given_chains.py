@@ -12,7 +12,7 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import UNKNOWN_ANSWER, run_battery
 from faithlens.assays.imported_chains import find_given_steps, import_chains
 from faithlens.errors import TraceError
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case, FailedChain
 from faithlens.interventions.prompt_pieces import make_prompt_piece
 from faithlens.measures.answers import choose_option

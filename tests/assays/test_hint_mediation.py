@@ -14,7 +14,7 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import sample_chains
 from faithlens.execution.execute import execute
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.measures.hint_mediation import HintAnswers, compute_hint_effects
 from faithlens.measures.score import Score

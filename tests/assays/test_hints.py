@@ -10,7 +10,7 @@ from faithlens.assays import bias, hints
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import sample_chains
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.stats.estimate import compute_estimates

@@ -16,7 +16,7 @@ from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import CaseResult
 from faithlens.assays.cases import choose_stem, derive_chain_seed, sample_chains
 from faithlens.execution.execute import execute
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option, total_variation
 from faithlens.organisms import ORGANISMS, find_weights

@@ -10,7 +10,7 @@ from faithlens.assays import bias, evidence, hints, prompt_arms, text_generation
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import sample_chains
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.gates import disclosed
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.plan.capture import Record

@@ -9,7 +9,8 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import check_room, choose_stem, sample_chains
 from faithlens.errors import ModelError, PlanError
-from faithlens.execution.sample import Continuation, Sampling
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation
 from faithlens.execution.samplers import own
 from faithlens.interventions.case import Case, FailedChain
 from faithlens.interventions.knockout import hide

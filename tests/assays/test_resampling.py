@@ -12,7 +12,7 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import make_cases
 from faithlens.errors import PlanError
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import GeneratedText
 from faithlens.measures.resampling import compute_divergence, compute_importance
 from faithlens.organisms import ORGANISMS

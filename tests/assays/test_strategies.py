@@ -9,7 +9,8 @@ import torch
 from faithlens.assays import strategies
 from faithlens.assays.assay import Assay, Records, Setting, WritingAssay
 from faithlens.assays.battery import run_battery
-from faithlens.execution.sample import Continuation, Sampling
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation
 from faithlens.execution.samplers import own
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.interventions.truncation import make_no_cot

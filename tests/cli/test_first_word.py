@@ -1,10 +1,12 @@
-"""A command says what it does before it imports what takes seconds."""
+"""A command says what it does, and refuses what is misspelt, before it imports what takes seconds."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import faithlens.cli
 
@@ -35,3 +37,36 @@ def test_slow_libraries_are_imported_under_a_display() -> None:
         done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=True)
         slow[name] = SLOW & set(done.stdout.split())
     assert {name: libraries for name, libraries in slow.items() if libraries} == {}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-m O55",
+        "-m O5 -t arithmatic",
+        "-m O5 -t missing.jsonl",
+        "-m O5 --suite standart",
+        "-m O5 --assays mistaks",
+        "-m O5 --editor subjekt",
+        "-m O5 --device cpuu",
+        "-m O5 --dtype float23",
+        "-m O5 --sampler continous",
+        "-m O5 --backend pakced",
+        "-m O5 --dry-run --temperature -1",
+        "-m O5 -n 0",
+        "--traces missing.jsonl",
+        "--resume missing",
+    ],
+)
+def test_a_mistake_in_an_audit_is_found_without_torch(words: str) -> None:
+    code = """
+import sys
+from faithlens.cli.main import app
+from faithlens.errors import FaithlensError
+try:
+    app(["audit", *sys.argv[1:]], standalone_mode=False)
+except FaithlensError:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code, *words.split()], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

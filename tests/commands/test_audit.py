@@ -15,7 +15,8 @@ from faithlens.commands.score import score_batch
 from faithlens.commands.work.units import BATCH_TABLES
 from faithlens.config import AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, RunError
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import sample
 from faithlens.interventions.case import FailedChain
 from faithlens.model.load import load
 from faithlens.store import Run

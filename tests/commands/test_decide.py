@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from faithlens.commands.compare import compare
 from faithlens.commands.decide import decide
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, FaithlensError, RunError
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.organisms import get_organism
 from faithlens.report.compare import format_comparisons
 from faithlens.report.decide import format_decision
@@ -276,6 +277,18 @@ def test_compare_in_words_and_in_json(
     assert "n 39 of 40" in text
     assert command(monkeypatch, "compare", *paths, "--measure", "deletion.change") == 2
     assert "Known names: " in capsys.readouterr().err
+
+
+def test_a_dash_has_a_reason(tmp_path: Path) -> None:
+    """The accuracies of two questions are equal, so there is no difference at equal accuracy."""
+    one = folder(tmp_path / "1", ("base", "sums", IGNORES, ALL_RIGHT))
+    other = folder(tmp_path / "2", ("tuned", "sums", READS, [1.0] * 2 + [0.0] * (N - 2)))
+    [result] = compare(one, other, measures=[SHARE, "accuracy.full"])
+    text = print_text(format_comparisons([asdict(result)]))
+    assert "At equal accuracy nothing can be concluded: fewer than 4 questions to compare." in text
+    assert "n 2 of 40" in text
+    assert "\n–: fewer than 4 questions to compare" in text
+    assert "– for an accuracy or a coverage: these are compared over all questions only" in text
 
 
 def test_two_ways_to_reason_of_one_run_are_compared(tmp_path: Path) -> None:

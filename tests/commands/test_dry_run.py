@@ -13,7 +13,7 @@ from faithlens.cli.main import app
 from faithlens.commands.gate_costs import GateNeed, RunSeconds, divide_seconds, format_duration
 from faithlens.commands.prepare import estimate_audit
 from faithlens.config import AuditConfig, Subject
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import FailedChain
 from faithlens.model.model import Model
 from faithlens.tasks.question import Question, Task

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from faithlens.execution.execute import Backend, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import Backend
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.plan import Plan

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from faithlens.execution.execute import BACKENDS, Backend, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import BACKENDS, Backend
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import (

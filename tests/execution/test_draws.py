@@ -12,7 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 from faithlens.errors import ModelError
 from faithlens.execution.growing import GrowingBatch, GrowingSequence
-from faithlens.execution.sample import NOT_FINITE, Sampling, choose_tokens, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import NOT_FINITE, choose_tokens, sample
 from tests.conftest import tiny
 
 PROMPTS = [

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from faithlens.execution.execute import BACKENDS, Backend, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import BACKENDS, Backend
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Ablation, Apply, Condition, Edit, KeyValuePatch, Knockout, Patch
 from faithlens.plan.packing import CHUNK_ROWS

@@ -9,7 +9,7 @@ import pytest
 
 from faithlens.errors import ConfigError, ModelError
 from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Endpoint, Failure
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.editor import Editor, ModelEditor, load_editor
 from tests.execution.http_server import KEY, Reply, Request, serve
 

@@ -34,8 +34,9 @@ from benchmarks.tiny_models import make_tiny_model
 from faithlens.commands import doctor
 from faithlens.errors import ModelError, PlanError
 from faithlens.execution.exactness import check_exactness, choose_check_length
-from faithlens.execution.execute import BACKENDS, Backend, execute, get_backend
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.execute import execute, get_backend
+from faithlens.execution.options import BACKENDS, Backend, Sampling
+from faithlens.execution.sample import sample
 from faithlens.model.lengths import list_lengths, list_scaling_lengths, list_selection_lengths
 from faithlens.model.mask_rules import measure_rule
 from faithlens.model.model import Model

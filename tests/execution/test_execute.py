@@ -9,7 +9,8 @@ from torch import Tensor
 
 from faithlens.errors import ConfigError, ModelError, PlanError
 from faithlens.execution.attention import ATTENTION_NAME
-from faithlens.execution.execute import Backend, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import Backend
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece

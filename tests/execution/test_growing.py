@@ -10,7 +10,8 @@ from benchmarks.tiny_models import make_tiny_model
 from faithlens.errors import ModelError
 from faithlens.execution import growing
 from faithlens.execution.growing import GrowingBatch, GrowingSequence
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import sample
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from tests.conftest import FAMILIES, MORE, tiny

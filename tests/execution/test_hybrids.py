@@ -9,7 +9,8 @@ from benchmarks.tiny_models import make_tiny_model
 from faithlens.commands import doctor
 from faithlens.errors import ModelError
 from faithlens.execution.execute import execute
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import sample
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import Condition, Edit, KeyValuePatch, Knockout, Patch

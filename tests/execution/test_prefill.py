@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from faithlens.execution import growing
+from faithlens.execution.options import Sampling
 from faithlens.execution.prefill import can_prefill, prefill_prompts
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.sample import sample
 from faithlens.model.model import Model
 from tests.conftest import FAMILIES, MORE, OTHERS, tiny
 

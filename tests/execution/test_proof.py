@@ -12,10 +12,10 @@ from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ModelError
 from faithlens.execution import attention
 from faithlens.execution.execute import execute
+from faithlens.execution.options import Sampling
 from faithlens.execution.plain import answer_plainly as answer_by_parts
 from faithlens.execution.plain import find_largest_gap
 from faithlens.execution.proof import CONDITIONS, choose_options, draw_sample, prove_records
-from faithlens.execution.sample import Sampling
 from faithlens.kernels.tree_attention import AttentionOutput, tree_attention
 from faithlens.plan.condition import Knockout
 from faithlens.plan.memory import plan_passes

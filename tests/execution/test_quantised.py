@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, set
 from faithlens.commands.doctor import run_checks
 from faithlens.errors import ModelError
 from faithlens.execution.execute import execute
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import sample
 from faithlens.model.load import load
 from faithlens.model.model import Model
 from faithlens.model.quantised import check_gradients

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from faithlens.errors import ConfigError, PlanError
-from faithlens.execution.sample import Sampling, choose_tokens, make_requests, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import choose_tokens, make_requests, sample
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from faithlens.organisms.structure_mask import make_attention_mask

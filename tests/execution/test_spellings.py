@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from faithlens.execution.execute import Backend, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import Backend
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from faithlens.errors import FaithlensError, TraceError
 from faithlens.execution.execute import execute
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import sample
 from faithlens.interventions.case import make_case
 from faithlens.measures.answers import option_coverage, option_probabilities
 from faithlens.model.model import Model

@@ -30,7 +30,7 @@ from faithlens.commands.judge.run import judge
 from faithlens.commands.work.run import conclude_run, prepare_run, work_on_run
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import FaithlensError
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.judging.inquiry import Cost, Inquiry
 from faithlens.judging.readers import WordReader
 from faithlens.report.export import export_run, parse_form

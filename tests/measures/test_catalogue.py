@@ -16,7 +16,7 @@ from faithlens.cli.main import app
 from faithlens.commands.audit import run_audit
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import MeasureError
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot, truncate
 from faithlens.measures.answers import choose_option

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from faithlens.errors import ModelError
 from faithlens.execution.execute import execute
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import sample
 from faithlens.model.load import load
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece

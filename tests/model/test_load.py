@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from faithlens.errors import ConfigError, ModelError
 from faithlens.model import fetch, library
-from faithlens.model import load as loading
-from faithlens.model.load import choose_dtype, list_short_names, load
+from faithlens.model.load import choose_dtype, load
+from faithlens.model.names import list_short_names
 from faithlens.model.structure import Structure
 from tests.conftest import byte_tokenizer, tiny
 from tests.model.gguf_files import random_model
@@ -139,6 +139,15 @@ def test_options_are_checked_with_a_hint(folder: Path) -> None:
         load(str(folder), device="cuda:99")
 
 
+def test_no_progress_bars_where_stderr_is_no_terminal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The carriage returns of bars make a log file unreadable."""
+    monkeypatch.setattr("faithlens.model.load._SHOW_BARS_FROM", 0)
+    load(str(folder))
+    assert capfd.readouterr().err == ""
+
+
 # --- names ---
 
 
@@ -151,7 +160,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_organisms_are_found_beside_the_package(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(folder, tmp_path / "weights" / "O9")
-    monkeypatch.setattr(loading, "_ORGANISMS", tmp_path / "weights")
+    monkeypatch.setattr("faithlens.model.names._ORGANISMS", tmp_path / "weights")
     assert list_short_names() == ["smollm2-135m", "O9"]
     assert [load(name).name for name in ("O9", "o9", "organism:O9")] == ["O9"] * 3
 

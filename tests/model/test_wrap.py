@@ -12,7 +12,8 @@ from transformers import AutoModel, LlamaForCausalLM, PreTrainedModel, T5Config,
 
 from faithlens.errors import FaithlensError, ModelError, PlanError
 from faithlens.execution.execute import execute
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import sample
 from faithlens.model.trace import Piece
 from faithlens.model.wrap import wrap
 from faithlens.plan.capture import Capture, Site

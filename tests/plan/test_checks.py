@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.errors import PlanError
-from faithlens.execution.execute import BACKENDS, Backend, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import BACKENDS, Backend
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site

@@ -22,6 +22,12 @@ DEFAULT_BENCHMARKS = ("capture", "sweep", "grid")
 """The benchmarks of what hooks cost and save. The others take longer, or say less about a model."""
 
 
+def check_benchmarks(names: Sequence[str]) -> None:
+    """Check that each benchmark is known. Raises ConfigError with the nearest name."""
+    for name in names:
+        check_choice(name, BENCHMARKS, "benchmark")
+
+
 def run_benchmarks(model: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repeats: int = 3) -> Iterator[BenchResult]:
     """Run one benchmark after the other.
 
@@ -29,7 +35,6 @@ def run_benchmarks(model: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repe
         BenchmarkError: the implementations do not give the same numbers, so nothing is timed.
         ConfigError: there is no such benchmark.
     """
-    for name in names:
-        check_choice(name, BENCHMARKS, "benchmark")
+    check_benchmarks(names)
     for name in names:
         yield BENCHMARKS[name](model, repeats)

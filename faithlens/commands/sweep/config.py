@@ -25,8 +25,7 @@ from typing import Any, NamedTuple
 from faithlens.assays import battery
 from faithlens.config import COUNTS_OF_STEPS, AuditConfig, Subject
 from faithlens.errors import ConfigError, TaskError, check_choice, suggest_names
-from faithlens.execution.execute import BACKENDS
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.measures.catalogue import MEASURES, list_measures
 from faithlens.model.fetch import sha256
 from faithlens.organisms import TRAINED
@@ -207,8 +206,6 @@ def _read_options(table: Mapping[str, Any]) -> AuditConfig:
     options |= {name: options[name] or None for name in COUNTS_OF_STEPS if name in options}
     if "assays" in options:
         options["assays"] = tuple(battery.select_assays(["baselines", *options["assays"]]))
-    battery.get_suite(options.get("suite", "standard"))
-    check_choice(options.get("backend", "packed"), BACKENDS, "backend")
     return AuditConfig(subjects=(), sampling=_read_sampling(table.get("sampling", {})), **options)
 
 

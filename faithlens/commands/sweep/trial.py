@@ -13,7 +13,8 @@ from faithlens.commands.gate_costs import format_duration
 from faithlens.commands.prepare import estimate_subject, make_model_loader, try_subject
 from faithlens.commands.sweep.config import HeldOutText, Member, SweepConfig, read_held_out_texts
 from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
-from faithlens.execution.execute import Backend, execute
+from faithlens.execution.execute import execute
+from faithlens.execution.options import Backend
 from faithlens.model.load import resolve_name
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from faithlens.execution.sample import SampleRequest, Sampling
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import SampleRequest
 from faithlens.model import library
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish

@@ -13,7 +13,8 @@ import transformers
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from faithlens.errors import ModelError, translate_errors
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation, SampleRequest
 from faithlens.execution.samplers.sampler import Sampler, cut_tokens
 from faithlens.model.model import Model
 

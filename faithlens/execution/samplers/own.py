@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import transformers
 
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling, continue_requests
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation, SampleRequest, continue_requests
 from faithlens.execution.samplers.sampler import Sampler
 from faithlens.model.model import Model
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation, SampleRequest
 from faithlens.execution.samplers.own import OwnSampler
 from faithlens.model.model import Model
 

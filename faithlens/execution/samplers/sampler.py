@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from faithlens.errors import ModelError
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling, completes_text, make_requests
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation, SampleRequest, completes_text, make_requests
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish
 

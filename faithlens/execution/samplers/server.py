@@ -21,8 +21,9 @@ import torch
 
 from faithlens.errors import ModelError, TraceError, suggest_names
 from faithlens.execution.endpoint import Endpoint, Failure, shorten_reply
+from faithlens.execution.options import Sampling
 from faithlens.execution.plain import read_logprobs
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling
+from faithlens.execution.sample import Continuation, SampleRequest
 from faithlens.execution.samplers.completions import (
     FORMS,
     Completion,

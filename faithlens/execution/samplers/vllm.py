@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from faithlens.errors import ConfigError, ModelError, translate_errors
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation, SampleRequest
 from faithlens.execution.samplers.sampler import Sampler, cut_tokens
 from faithlens.model.model import Model
 

@@ -41,6 +41,8 @@ ASSAYS: tuple[str, ...] = (
     "graded_hints", "mediation", "claims", "sufficiency", "states", "knockouts", "attention", "strategies",
 )  # fmt: skip
 """The assays in the order of a report."""
+ASSAY_ENTRY_POINTS = "faithlens.assays"
+"""The group of entry points under which an installed package offers assays by name."""
 
 _INTERNAL = ("mediation", "claims", "sufficiency", "states", "knockouts", "attention")
 SUITES: dict[str, tuple[str, ...]] = {

@@ -3,18 +3,28 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
+from importlib.metadata import entry_points
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-from faithlens.errors import MeasureError, check_choice, check_type
+from faithlens.errors import ConfigError, MeasureError, check_choice, check_type, suggest_names
 from faithlens.measures.catalogue.answers import list_answers, list_strategies
 from faithlens.measures.catalogue.behaviour import list_behaviour
 from faithlens.measures.catalogue.bounds import list_bounds
 from faithlens.measures.catalogue.hint_paths import list_hint_paths
 from faithlens.measures.catalogue.internals import list_internals
 from faithlens.measures.catalogue.judged import list_judged, list_monitored
-from faithlens.measures.catalogue.measure import ASSAYS, SUITES, Askable, Level, Measure, Place, Shape
+from faithlens.measures.catalogue.measure import (
+    ASSAY_ENTRY_POINTS,
+    ASSAYS,
+    SUITES,
+    Askable,
+    Level,
+    Measure,
+    Place,
+    Shape,
+)
 from faithlens.measures.catalogue.prompts import list_prompts
 
 SLACK = 1e-6  # rounding of float arithmetic beyond the ends of a range
@@ -47,6 +57,18 @@ def suggest_measures(name: str) -> str:
     near = get_close_matches(name, _CATALOGUE, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"{hint}`faithlens measures` lists all names; `register_measure` adds a measure of your own."
+
+
+def check_assay_name(name: str) -> None:
+    """Check that `name` is an assay of faithlens or of an installed package, or a place as ``package.module:Class``.
+
+    Raises:
+        ConfigError: there is no such assay; with the nearest name.
+    """
+    known = [*ASSAYS, *(point.name for point in entry_points(group=ASSAY_ENTRY_POINTS))]
+    if name not in known and ":" not in name:
+        fix = f"{suggest_names(name, known)} package.module:Class names an assay of your own."
+        raise ConfigError(f"unknown assay {name!r}", fix)
 
 
 def list_measures(

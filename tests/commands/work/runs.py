@@ -4,7 +4,7 @@ from pathlib import Path
 
 from faithlens.commands.work.run import prepare_run
 from faithlens.config import AuditConfig, Subject
-from faithlens.execution.sample import Sampling
+from faithlens.execution.options import Sampling
 from faithlens.store import Run
 from tests.kills.runner import read_files
 

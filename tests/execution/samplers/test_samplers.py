@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from faithlens.errors import ConfigError, ModelError
-from faithlens.execution.sample import SampleRequest, Sampling, sample
-from faithlens.execution.samplers.choice import SAMPLERS, make_sampler
+from faithlens.execution.options import SAMPLERS, Sampling
+from faithlens.execution.sample import SampleRequest, sample
+from faithlens.execution.samplers.choice import make_sampler
 from faithlens.execution.samplers.continuous import ContinuousSampler
 from faithlens.execution.samplers.own import OWN
 from faithlens.execution.samplers.sampler import Sampler, cut_tokens

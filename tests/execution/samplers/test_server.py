@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from faithlens.errors import ConfigError, ModelError, PlanError
-from faithlens.execution.sample import Continuation, Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation, sample
 from faithlens.execution.samplers.server import ServerSampler
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure

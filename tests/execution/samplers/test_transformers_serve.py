@@ -9,7 +9,8 @@ from transformers.utils.import_utils import is_serve_available
 
 import faithlens as fl
 from faithlens.errors import ModelError
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import sample
 from faithlens.execution.samplers.server import MOST_GAP, ServerSampler
 from faithlens.model.load import load
 from faithlens.model.model import Model

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from faithlens.execution.sample import Continuation, Sampling
+from faithlens.execution.options import Sampling
+from faithlens.execution.sample import Continuation
 from faithlens.model.model import Model
 from faithlens.organisms.language import ADAPTERS, certification
 from faithlens.tasks.registry import load_task
