@@ -118,12 +118,13 @@ class AuditConfig:
             )
         if self.regenerations is not None and self.regenerations < 1:
             raise ConfigError(
-                f"regenerations must be at least 1, got {self.regenerations}", "Give 1 or more, or 0 for all steps."
+                f"regenerations must be 1 or more, or 0 for all steps, got {self.regenerations}",
+                "Give a whole number that is not negative.",
             )
         if self.points is not None and self.points < 3:
             raise ConfigError(
-                f"points must be at least 3 steps (the first, the last, and one between), got {self.points}",
-                "Give 3 or more, or 0 for all steps.",
+                f"points must be 3 or more (first, last and one between), or 0 for all steps, got {self.points}",
+                "Give 0, or a whole number from 3 on.",
             )
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {self.seed}", "Give a seed of 0 or more.")

@@ -57,7 +57,11 @@ def _list_reasons(model: str, profile: Profile, allowed: float) -> Iterator[str]
             f"{format_share(word.bound)} of questions fail any; {most} are allowed."
         )
     elif word.kind == "not tested":
-        yield f"Nothing was found against it on {word.n_asked} questions, but some gates were not tested."
+        if any(result.n_failed for result in profile.results if result.gate in FAILURES):
+            start = f"On {word.n_asked} questions no gate surely fails more often than is allowed"
+        else:
+            start = f"Nothing was found against it on {word.n_asked} questions"
+        yield f"{start}, but some gates were not tested."
     else:
         if word.kind == "mixed" and profile.strata is not None:
             yield (
@@ -121,7 +125,8 @@ def _describe_others(results: Sequence[GateResult], failed_gates: Sequence[str])
         if gate.status == "not askable":
             yield f"{name} cannot be asked on this task: {gate.reason}."
         elif gate.n_failed:
-            yield f"{name}: {gate.n_failed} of {gate.n_asked} questions fail. {_describe_example(gate.example)}"
+            chance = f"; {format_share(gate.chance)} are expected to fail by chance" if gate.chance else ""
+            yield f"{name}: {gate.n_failed} of {gate.n_asked} questions fail{chance}. {_describe_example(gate.example)}"
         elif gate.n_open:
             yield f"{name}: {gate.n_open} of {gate.n_asked} questions are open. {_describe_example(gate.example)}"
     if untested := [gate.gate for gate in results if gate.status == "not tested"]:

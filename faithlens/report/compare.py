@@ -1,10 +1,11 @@
 """What `compare` says on the terminal: what differs at equal accuracy first, then all differences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +16,55 @@ from faithlens.tasks.kinds import STRATEGIES
 
 SIGNIFICANCE_LEVEL = 0.05
 """A corrected p-value below this counts as a difference, where the interval leaves 0 out too."""
+_COLUMNS = ("A → B", "B minus A,\nall questions", "B minus A,\nat equal accuracy")
 
 
 def format_comparisons(comparisons: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Comparisons of two runs, as plain data: for each what changed, and the table."""
-    return Group(*(part for each in comparisons for part in (_describe_changes(each), _make_differences_table(each))))
+    return Group(*(part for each in comparisons for part in (_describe_changes(each), DifferenceTable(each))))
+
+
+class DifferenceTable:
+    """The differences of one comparison: a table, or a list where the terminal is too narrow for one."""
+
+    def __init__(self, comparison: Mapping[str, Any]) -> None:
+        self.differences = comparison["differences"]
+        self.alike = {d["measure"]: d for d in self.differences if d["questions"] == "alike"}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        table = self._make_table()
+        if Measurement.get(console, options.update(max_width=1000), table).minimum <= options.max_width:
+            yield table
+        else:
+            for label, cells in self._list_rows():
+                lines = [
+                    f"{name}: {cell}".replace(",\n", ", ").replace("\n", ", ")
+                    for name, cell in zip(_COLUMNS, cells, strict=True)
+                ]
+                yield Text("\n  ".join([label, *lines]))
+        yield Text("n: questions that count, of all; p: corrected over the measures of its column (Holm)")
+        yield from map(Text, _list_reasons(self.differences))
+
+    def _make_table(self) -> Table:
+        """A row for each measure."""
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        rows = list(self._list_rows())
+        table.add_column("measure", vertical="top", min_width=16)
+        for i, name in enumerate(_COLUMNS):
+            width = max((len(line) for _, cells in rows for line in cells[i].splitlines()), default=1)
+            table.add_column(name, no_wrap=True, min_width=width)
+        for label, cells in rows:
+            table.add_row(label, *cells)
+        return table
+
+    def _list_rows(self) -> Iterator[tuple[str, list[str]]]:
+        """What each measure is in both runs, and the difference over all questions and at equal accuracy."""
+        for d in self.differences:
+            if d["questions"] == "all":
+                pair = "–" if d["first"] is None else f"{format_number(d['first'])} → {format_number(d['second'])}"
+                other = self.alike.get(d["measure"])
+                cells = [pair, _format_difference(d), _format_difference(other) if other else "–"]
+                yield get_measure(d["measure"]).label, cells
 
 
 def _describe_changes(comparison: Mapping[str, Any]) -> Text:
@@ -45,29 +90,6 @@ def _is_clear_of_zero(difference: Mapping[str, Any]) -> bool:
 
 def _name_side(side: Mapping[str, Any]) -> str:
     return f"{side['model']} in {side['run']}" + (f", {STRATEGIES[side['strategy']]}" if side["strategy"] else "")
-
-
-def _make_differences_table(comparison: Mapping[str, Any]) -> Table:
-    """A row a measure: what it is in both runs, and the difference over all questions and at equal accuracy."""
-    alike = {d["measure"]: d for d in comparison["differences"] if d["questions"] == "alike"}
-    caption = "n: questions that count, of all; p: corrected over the measures of its column (Holm)"
-    for line in _list_reasons(comparison["differences"]):
-        caption += f"\n{line}"
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
-    table.add_column("measure", vertical="top")
-    for name in ("A → B", "B minus A,\nall questions", "B minus A,\nat equal accuracy"):
-        table.add_column(name, no_wrap=True)
-    for d in comparison["differences"]:
-        if d["questions"] == "all":
-            pair = "–" if d["first"] is None else f"{format_number(d['first'])} → {format_number(d['second'])}"
-            other = alike.get(d["measure"])
-            table.add_row(
-                get_measure(d["measure"]).label,
-                pair,
-                _format_difference(d),
-                _format_difference(other) if other else "–",
-            )
-    return table
 
 
 def _list_reasons(differences: Sequence[Mapping[str, Any]]) -> list[str]:

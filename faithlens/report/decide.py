@@ -69,9 +69,13 @@ def _explain_subject(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def _make_front_table(measure: str, points: Sequence[Mapping[str, Any]]) -> Table:
     """Accuracy against a measure; those that none beats at both first."""
-    table = Table(title=f"Accuracy against {get_measure(measure).label}", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("on the front", "model", "strategy", "right", get_measure(measure).label):
-        table.add_column(name)
+    title = f"Accuracy against {get_measure(measure).label}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("on the\nfront")
+    table.add_column("model", overflow="fold")
+    table.add_column("strategy", min_width=max(len(word) for name in STRATEGIES.values() for word in name.split()))
+    table.add_column("accuracy")
+    table.add_column("measure")
     for point in sorted(points, key=lambda point: not point["front"]):
         numbers = (format_interval(point["accuracy"]), format_interval(point["sensitivity"]))
         table.add_row("yes" if point["front"] else "", Text(point["model"]), STRATEGIES[point["strategy"]], *numbers)

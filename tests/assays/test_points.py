@@ -123,5 +123,5 @@ def test_means_over_the_chain_are_weighted() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, -1])
 def test_fewer_than_three_steps_are_refused(n: int) -> None:
-    with pytest.raises(ConfigError, match="points must be at least 3 steps"):
+    with pytest.raises(ConfigError, match="points must be 3 or more"):
         AuditConfig(points=n)

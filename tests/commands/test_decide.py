@@ -85,8 +85,8 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return 0
 
 
-def print_text(renderable: object) -> str:
-    console = Console(width=200, record=True, file=StringIO())
+def print_text(renderable: object, width: int = 200) -> str:
+    console = Console(width=width, record=True, file=StringIO())
     console.print(renderable)
     return console.export_text()
 
@@ -289,6 +289,9 @@ def test_a_dash_has_a_reason(tmp_path: Path) -> None:
     assert "n 2 of 40" in text
     assert "\n–: fewer than 4 questions to compare" in text
     assert "– for an accuracy or a coverage: these are compared over all questions only" in text
+    narrow = print_text(format_comparisons([asdict(result)]), width=60)
+    assert "accuracy with CoT\n  A → B: 1.00 → 0.05\n  B minus A, all questions: −0.95" in narrow
+    assert "…" not in narrow
 
 
 def test_two_ways_to_reason_of_one_run_are_compared(tmp_path: Path) -> None:
