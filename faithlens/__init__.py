@@ -4,6 +4,6 @@ The public names are listed in `__init__.pyi`; each is imported when it is first
 at once and a report can be read without torch.
 """
 
-import lazy_loader
+from faithlens.public import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)

@@ -31,7 +31,7 @@ _FROM_OUTSIDE = (OSError, MemoryError, RuntimeError, UnicodeError)
 _LIBRARIES = [Path(path) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")]
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What a field may hold: the type, and its name in a message."""
 
     type: type
@@ -39,12 +39,12 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    int: _Kind(Integral, "a whole number"),
-    float: _Kind(Real, "a number"),
-    str: _Kind(str, "a text"),
-    bool: _Kind(bool, "True or False"),
-    tuple: _Kind(tuple, "a tuple"),
-    NoneType: _Kind(NoneType, "None"),
+    int: Kind(Integral, "a whole number"),
+    float: Kind(Real, "a number"),
+    str: Kind(str, "a text"),
+    bool: Kind(bool, "True or False"),
+    tuple: Kind(tuple, "a tuple"),
+    NoneType: Kind(NoneType, "None"),
 }
 _LONGEST_REASON = 300  # characters of a foreign message that are shown
 
@@ -225,8 +225,15 @@ def check_elements(
 
 def describe_type(value: object) -> str:
     """The class of a value, and the value itself where it is a short text: ``str 'O5'``, ``list``."""
+    if value is None:
+        return "None"
     is_short = isinstance(value, str) and len(value) <= _LONGEST_REASON
     return f"{type(value).__name__} {value!r}" if is_short else type(value).__name__
+
+
+def get_kind(hint: Any) -> Kind | None:
+    """What an annotation of a number, text, switch or tuple stands for; None for another annotation."""
+    return _KINDS.get(hint) if isinstance(hint, type) else None
 
 
 def check_fields(settings: object) -> None:
@@ -245,7 +252,7 @@ def check_fields(settings: object) -> None:
             raise ConfigError(f"{name} must be {stated}, got {value!r}", f"Pass {stated} as {name}.")
 
 
-def _list_kinds(hint: Any) -> list[_Kind]:
+def _list_kinds(hint: Any) -> list[Kind]:
     """What a field with the type `hint` may hold; empty where that is not checked."""
     origin = get_origin(hint)
     if origin is Literal:

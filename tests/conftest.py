@@ -1,5 +1,6 @@
 """Tiny random models of each architecture family, with a byte-level tokenizer, on which the tests run."""
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -204,7 +205,7 @@ def tiny(family: str, structure: Structure = Structure()) -> Model:
 def call_unchecked(function: Callable[..., Any], /, *args: object, **kwargs: object) -> Any:
     """Call a function or class without beartype's checks, which only tests have, to see the errors of faithlens."""
     if not isinstance(function, type):
-        return getattr(function, "__wrapped__", function)(*args, **kwargs)
+        return inspect.unwrap(function)(*args, **kwargs)
     made, init = object.__new__(function), function.__init__
     getattr(init, "__wrapped__", init)(made, *args, **kwargs)
     return made

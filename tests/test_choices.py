@@ -47,6 +47,7 @@ def give_measure() -> dict[str, object]:
 
 
 CALLS: dict[str, Callable[[], tuple[object, ...] | dict[str, object]]] = {
+    "Case.add_conclusion": lambda: (None, None, None, "So 3."),
     "Ablation": lambda: {"component": "z", "span": "step 0", "how": "zero"},
     "Apply": lambda: {"component": "z", "span": "step 0", "function": abs},
     "Patch": lambda: {"component": "z", "span": "step 0", "donor": pair()[1]},
@@ -99,7 +100,7 @@ def list_choices() -> dict[tuple[str, str], tuple[Callable[..., Any], object]]:
     """Each function and parameter that takes a Literal, with what is called and the annotation."""
     choices: dict[tuple[str, str], tuple[Callable[..., Any], object]] = {}
     for name, called, signature in list_functions():
-        for parameter, annotation in get_type_hints(signature, localns={"Figure": object}).items():
+        for parameter, annotation in get_type_hints(signature, localns={"Figure": object, "Model": object}).items():
             if parameter != "return" and find_choices(annotation) and name not in RESULTS:
                 choices[name, parameter] = called, annotation
     return choices

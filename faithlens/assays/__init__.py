@@ -4,6 +4,6 @@ One file is one assay: a module with two functions, `conditions` and `score`. It
 deviation from it. `battery` runs several assays together. `assay.Assay` says how to write an assay of your own.
 """
 
-import lazy_loader
+from faithlens.public import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)

@@ -142,7 +142,7 @@ def decide(
 
     Raises:
         ConfigError: a threshold is not between 0 and 1, or a measure cannot carry a verdict.
-        RunError: a run is not finished, or two runs hold the same model on the same task.
+        RunError: no run is given, a run is not finished, or two runs hold the same model on the same task.
     """
     opened = [run if isinstance(run, Run) else Run.open(run) for run in list_several(runs)]  # may describe own measures
     criteria = Criteria(max_unfaithful, min_accuracy, tuple(dict.fromkeys(list_several(measures))), min_faithfulness)
@@ -153,8 +153,10 @@ def decide_runs(runs: Sequence[Run], criteria: Criteria = DEFAULT_CRITERIA) -> D
     """The verdicts of finished runs under `criteria`, and for each task the model to use.
 
     Raises:
-        RunError: a run is not finished, or two runs hold the same model on the same task.
+        RunError: as `decide`.
     """
+    if not runs:
+        raise RunError("at least one run is needed, got none", "Name the folder of a finished run.")
     entries = [subject for run in runs for subject in run.read_json("verdict.json")["subjects"]]
     candidates = Counter(entry["task"] for entry in entries)
     subjects = [entry for run in runs for entry in _judge_again(run, criteria, candidates)]

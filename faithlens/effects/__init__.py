@@ -12,6 +12,6 @@ other tokens stay as they are. Views, probes and receiver heads edit nothing; th
 All traces share packed passes. Only gradients take a pass for each trace, because each trace has its own metric.
 """
 
-import lazy_loader
+from faithlens.public import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)

@@ -43,12 +43,12 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
             token is not in the model's vocabulary; its logits are NaN or infinite; or a library raised an exception,
             which is chained.
     """
+    check_choice(backend, BACKENDS, "backend")
     return execute_parts(model, plan, capture, backend)[0]
 
 
 def execute_parts(model: Model, plan: Plan, capture: Capture, backend: Backend) -> tuple[list[Record], "list[Part]"]:
     """The records of `execute`, and the parts in which the plan was run. Raises what `execute` raises."""
-    check_choice(backend, BACKENDS, "backend")
     _check_plan(plan)
     check_capture(plan.conditions, capture, model.n_layers)
     check_model_fit(model, plan.conditions)

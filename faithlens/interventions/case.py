@@ -18,9 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import get_args
 
 from faithlens.console import format_html_table
-from faithlens.errors import TraceError, check_type
+from faithlens.errors import TraceError, check_choice, check_type
 from faithlens.execution.sample import Continuation
 from faithlens.interventions.prompt_pieces import make_empty_think_piece, make_question_piece
 from faithlens.model.model import Model
@@ -231,7 +232,11 @@ class Case:
             condition: an edited version of this case.
             text: what the model wrote anew in it.
             finish: "length" if the token limit cut the text off.
+
+        Raises:
+            TraceError: there is no such `finish`.
         """
+        check_choice(finish, get_args(Finish), "finish", TraceError)
         if self.question.form == "choice":
             return condition
         return self.add_options(model, condition, [find_conclusion(text, self.question, finish)])

@@ -1,5 +1,5 @@
 """What is each measure: the catalogue, and the pure functions that compute values from log-probabilities."""
 
-import lazy_loader
+from faithlens.public import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)

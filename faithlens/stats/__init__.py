@@ -1,5 +1,5 @@
 """How sure are the numbers: intervals over questions, verdicts, comparisons, power, and detection of planted truth."""
 
-import lazy_loader
+from faithlens.public import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)

@@ -1,5 +1,5 @@
 """Which questions does a model answer, what are their correct answers, and how is an answer read from text?"""
 
-import lazy_loader
+from faithlens.public import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)
