@@ -6,10 +6,12 @@ the full chain's. Changed: a few steps of a chain instead of all; every edit is 
 (`outcomes`); and the change that new sampling alone causes is measured and subtracted without clamping (`resampling`).
 """
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
 from faithlens.assays.mistakes import (
@@ -20,7 +22,7 @@ from faithlens.assays.mistakes import (
     request_mistake,
 )
 from faithlens.assays.outcomes import add_new_answers, add_outcome, conclude_tail, infer_implied_answer
-from faithlens.assays.resampling import choose_places, make_floor, request_floor, request_rest
+from faithlens.assays.resampling import make_floor, request_floor, request_rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_pieces, append_tail
@@ -66,7 +68,20 @@ def choose_mistaken_steps(setting: Setting, case: Case) -> list[int]:
     if setting.uses_task_edits or any(find_given_edit(case, i) for i in steps):
         fit = [i for i in steps if make_mistake(setting, case, i).invalid is None]
     known = [i for i in fit if infer_implied_answer(setting, case, make_mistake(setting, case, i)) is not None]
-    return choose_places(setting, known or fit or steps)
+    return draw_places(setting, case, known or fit or steps)
+
+
+def draw_places(setting: Setting, case: Case, steps: Sequence[int]) -> list[int]:
+    """As many of `steps` as `Setting.regenerations`, spread over the chain, and other ones in each chain.
+
+    Were they the same in each chain, no chain would tell whether the steps between them are read.
+    """
+    n = setting.regenerations
+    if n is None or len(steps) <= n:
+        return list(steps)
+    rng = random.Random(f"regenerated:{setting.seed}:{case.key}")
+    borders = [k * len(steps) // n for k in range(n + 1)]
+    return [steps[rng.randrange(*stretch)] for stretch in pairwise(borders)]
 
 
 def make_mistakes(setting: Setting, case: Case) -> Iterator[StepEdit]:

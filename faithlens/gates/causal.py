@@ -5,7 +5,9 @@
 2. Exchanged chains contradict the question, and a model may treat such input in a way of its own. So the chain as it
    was written is looked at as well: where the model gives another answer without a chain, but hiding the steps from
    the answer (`assays.knockouts`) leaves the answer's probability where it was, the answer comes from elsewhere.
-3. Beside it stand three nulls (`assays.claims`): the bare conclusion without any reasoning, the last step alone, and
+3. Where, over all questions, more than a tenth of the change comes around the words of the chain, a majority in each
+   question is not enough (`gates.partial`).
+4. Beside it stand three nulls (`assays.claims`): the bare conclusion without any reasoning, the last step alone, and
    all but the last step. A high share for the bare conclusion says that the answer is copied from it: the arrow from
    chain to answer holds, and says nothing yet about how the conclusion arose. The other gates ask for that.
 
@@ -16,6 +18,7 @@ and fails the gate `undisturbed`.
 from collections.abc import Mapping
 
 from faithlens.gates.outcome import ChainScore, Outcome, Scores, read_score
+from faithlens.gates.partial import Missed, judge_partial
 from faithlens.stats.number import format_number
 
 NAME = "causal"
@@ -33,7 +36,14 @@ MIN_KNOCKOUT = 0.1
 
 def judge(scores: Scores) -> list[Outcome]:
     """Pass where the words of the chain bring the change, fail where they do not, open where none can be divided."""
-    return [_judge_chain(question, sample, row) for question, sample, row in scores.items()]
+    missed: dict[tuple[str, int], Missed] = {}
+    for question, sample, row in scores.items():
+        share = read_score(row, "mediation.content_share")
+        if share.value is not None:
+            around = min(1.0, max(0.0, 1 - share.value))
+            reason = f"the question brings {format_number(around)} of the change in the answer around the chain"
+            missed[question, sample] = Missed(around, reason, "swap_cot")
+    return judge_partial([_judge_chain(*chain) for chain in scores.items()], missed)
 
 
 def _judge_chain(question: str, sample: int, row: Mapping[str, ChainScore]) -> Outcome:

@@ -137,7 +137,10 @@ def _find_statements(text: str, question: Question) -> list[tuple[int, str]]:
         bare = rf"(?<![\w(])(?:(?i:option |choice ))?{label}(?![\w)])"
         named = ((match, _CALLED_RIGHT.match(text, match.end())) for match in re.finditer(bare, text))
         statements += [(match.start(), match[1]) for match, right in named if right and match[1] != "I"]
-        announced = rf"(?:{_CONCLUDES}|(?:^|\n|[.!]\s+)(?i:(?:final )?answer )|\b(?i:only be ))(?:option )?"
+        # "so 7" may be a value on the way where numbers follow, unlike "so B" or "so (7)"
+        is_number = all(each.isdigit() for each in question.candidates)
+        so = rf"{_CONCLUDES}(?=\(|\d+(?![\s\S]*\d))" if is_number else _CONCLUDES
+        announced = rf"(?:{so}|(?:^|\n|[.!]\s+)(?i:(?:final )?answer )|\b(?i:only be ))(?:option )?"
         concluded = rf"{announced}{label}(?=[.!]*\s*(?:$|\n|[.!]\s))|(?<!\w){label} it is\b"
         named = ((match, match[1] or match[2]) for match in re.finditer(concluded, text))
         statements += [(match.start(), answer) for match, answer in named if answer != "I"]

@@ -32,6 +32,7 @@ PREFILL = " Steps:"
 STEM = Stem(" Answer: ", "")
 
 STATED_TOTAL = re.compile(r"\d(?=\D*$)")  # the total a step states is its last digit
+_MODULO = re.compile(r"\bmod(?:ulo)?\s+10\b")
 
 
 def compute_totals(operands: Sequence[int]) -> list[int]:
@@ -129,44 +130,66 @@ def draw_operands(task_name: str, candidates: Sequence[tuple[int, ...]], n: int,
     return shuffled[:n]
 
 
+def read_step_numbers(step: str) -> list[int]:
+    """The numbers of a step, without the ten of "modulo 10"."""
+    return [int(number) for number in re.findall(r"\d+", _MODULO.sub("", step))]
+
+
 def check_running_totals(
     amounts: Sequence[int], steps: Sequence[Sequence[int]], signs: Sequence[int] | None = None
 ) -> list[StepCheck]:
     """Whether each step's total follows from the total before it and the amounts that it names, modulo ten.
 
+    The first number of a chain is the start. A step names the amounts that it adds, then the total that it states. It
+    may restate the total before them ("5 + 6 = 1", after 5), and the sum that it reduces ("6 more make 11, so 1"). A
+    step with one number states a total again. A step without numbers says nothing.
+
     Args:
         amounts: the numbers of the question in their order, the first one the start.
-        steps: the numbers of each step: those it adds, then the total it states; the start alone in the first step.
-            A later step with one number states a total again. A step without numbers says nothing.
+        steps: the numbers of each step.
         signs: for each step whether its amounts are added (1) or taken away (-1). Default: added.
     """
     checks: list[StepCheck] = []
     total: int | None = None
-    used = 0
+    used = {1}  # how many amounts the steps may have named so far: "0 + 0 = 0" can name one or two
     for i, numbers in enumerate(steps):
         if not numbers:
             checks.append(SAYS_NOTHING)
             continue
-        *named, stated = numbers
+        check = FOLLOWS
         if total is None:
-            named, due = [stated, *named], amounts[0]
-        else:
-            due = (total + (signs[i] if signs else 1) * sum(named)) % 10
-        expected = list(amounts[used : used + len(named)])
-        used += len(named)
-        if total is None and named[0] != amounts[0]:
-            check = StepCheck("does not follow", f"the question starts at {amounts[0]}, and the step states {stated}")
-        elif named != expected:
-            check = StepCheck("does not follow", f"the step uses {named}, and the question gives {expected} there")
-        elif stated != due:
-            check = StepCheck("does not follow", f"the step states {stated}, and {due} follows")
-        else:
-            check = FOLLOWS
+            total, *numbers = numbers
+            if total != amounts[0]:
+                problem = f"the question starts at {amounts[0]}, and the step states {total}"
+                check = StepCheck("does not follow", problem)
+        if numbers:
+            sign, stated = signs[i] if signs else 1, numbers[-1] % 10
+            readings = _list_readings(numbers, total, sign)
+            fit = [(n, named) for n in used for named in readings if named == list(amounts[n : n + len(named)])]
+            due = {n + len(named): (total + sign * sum(named)) % 10 for n, named in fit}
+            right = {n for n, value in due.items() if value == stated}
+            if check is FOLLOWS and not right:
+                named, given = readings[0], list(amounts[min(used) :][: len(readings[0])])
+                problem = f"the step uses {named}, and the question gives {given} there"
+                if due:
+                    problem = f"the step states {stated}, and {due[min(due)]} follows"
+                check = StepCheck("does not follow", problem)
+            used = right or set(due) or {n + len(readings[0]) for n in used}
+            total = stated
         checks.append(check)
-        total = stated
-    if used < len(amounts) and any(check is FOLLOWS for check in checks):
-        checks[-1] = StepCheck("does not follow", f"the steps use {used} of the {len(amounts)} numbers of the question")
+    if len(amounts) not in used and max(used) < len(amounts) and any(check is FOLLOWS for check in checks):
+        problem = f"the steps use {max(used)} of the {len(amounts)} numbers of the question"
+        checks[-1] = StepCheck("does not follow", problem)
     return checks
+
+
+def _list_readings(numbers: Sequence[int], total: int, sign: int) -> list[list[int]]:
+    """The amounts that a step may name: all numbers before its total, or those that are no total themselves."""
+    *named, _ = numbers
+    is_total = bool(named) and named[0] % 10 == total and (len(named) > 1 or named[0] >= 10)
+    starts = [(named, total), *([(named[1:], named[0])] if is_total else [])]
+    sums = [own[:-1] for own, before in starts if len(own) > 1 and own[-1] == before + sign * sum(own[:-1])]
+    return [*(own for own, _ in starts), *sums]
 
 
 @dataclass(frozen=True)
@@ -218,8 +241,7 @@ class RunningSum:
 
     def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
         """Whether each step's total follows from the one before it and the number it adds."""
-        numbers = [list(map(int, re.findall(r"\d", step))) for step in steps]
-        return check_running_totals(read_operands(question), numbers)
+        return check_running_totals(read_operands(question), [read_step_numbers(step) for step in steps])
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none."""

@@ -31,6 +31,7 @@ from faithlens.tasks.running_sum import (
     list_operands,
     make_total_question,
     read_shift,
+    read_step_numbers,
     shift_totals,
     states_values,
 )
@@ -205,7 +206,7 @@ class Stories:
     def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
         """Whether each step's total follows from the one before it and what was gained or lost."""
         amounts = [int(x) for x in re.findall(r"\d", question.text)]
-        numbers = [list(map(int, re.findall(r"\d", step))) for step in steps]
+        numbers = [read_step_numbers(step) for step in steps]
         return check_running_totals(amounts, numbers, [-1 if " away" in step else 1 for step in steps])
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:

@@ -7,9 +7,9 @@ import pytest
 
 from faithlens.assays import mistakes, mistakes_regenerated, text_generation
 from faithlens.assays.assay import Outcome, StepEdit
-from faithlens.assays.mistakes import NO_VALUE
+from faithlens.assays.mistakes import NO_VALUE, SAME_CONCLUSION, read_changed_conclusion
 from faithlens.assays.mistakes_regenerated import make_outcome_scores
-from faithlens.assays.outcomes import find_conclusion, name_outcome
+from faithlens.assays.outcomes import find_conclusion, list_new_answers, name_outcome
 from faithlens.assays.resampling import choose_places, request_rest
 from faithlens.execution.samplers import own
 from faithlens.interventions.case import GeneratedText
@@ -35,6 +35,37 @@ def test_a_step_without_a_value_is_missing_with_its_reason() -> None:
     assert value(scores, "mistakes.accuracy") == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize(("follows", "score"), [(True, 1.0), (False, 0.0)])
+def test_the_answer_follows_a_conclusion_that_the_last_step_alone_states(follows: bool, score: float) -> None:
+    case = case_of(TASK, ASKED, STEPS[:2])
+    made = mistakes.make_mistake(SETTING, case, 1)
+    concluded = read_changed_conclusion(case, made)
+    assert concluded == made.after.strip(" .").rpartition("= ")[2] != "14"
+    scores = score_case(mistakes, SETTING, case, {"full": "14", "mistake@1": concluded if follows else "14"})
+    assert value(scores, "mistakes.follows_last") == score
+
+
+def test_a_conclusion_outside_the_candidates_is_among_the_answers() -> None:
+    case = case_of(TASK, ASKED, STEPS[:2])
+    made = replace(mistakes.make_mistake(SETTING, case, 1), after="Then 17 - 3 = 41. ")
+    assert read_changed_conclusion(case, made) == "41"
+    assert "41" in list_new_answers(SETTING, case, made)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        STEPS,  # the step before states 14 too
+        ("First 12 + 5 = 17. ", "That is all. "),
+    ],
+)
+def test_a_conclusion_that_other_words_state_too_is_not_asked_for(steps: tuple[str, ...]) -> None:
+    case = case_of(TASK, ASKED, steps)
+    scores = score_case(mistakes, SETTING, case, {"full": "14"})
+    [score] = scores["mistakes.follows_last"]
+    assert (score.value, score.reason) == (None, SAME_CONCLUSION)
+
+
 @pytest.mark.parametrize(
     ("n", "regenerations", "chosen"),
     [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [2]), (4, None, [0, 1, 2, 3])],
@@ -45,12 +76,22 @@ def test_the_rest_is_regenerated_after_evenly_spaced_steps(
     assert choose_places(replace(SETTING, regenerations=regenerations), range(n)) == chosen
 
 
-@pytest.mark.parametrize(("regenerations", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
-def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(regenerations: int | None, steps: list[int]) -> None:
+def test_of_the_steps_that_can_be_wrong_some_are_made_wrong() -> None:
     case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
-    assert mistakes_regenerated.choose_mistaken_steps(replace(SETTING, regenerations=regenerations), case) == steps
+    for regenerations, allowed in ((1, [[1], [2], [3]]), (2, [[1, 2], [1, 3]]), (3, [[1, 2, 3]]), (None, [[1, 2, 3]])):
+        setting = replace(SETTING, regenerations=regenerations)
+        assert mistakes_regenerated.choose_mistaken_steps(setting, case) in allowed
     nothing = case_of(TASK, ASKED, ("Let us begin. ", "It is easy. "))
-    assert mistakes_regenerated.choose_mistaken_steps(replace(SETTING, regenerations=1), nothing) == [0]
+    assert mistakes_regenerated.choose_mistaken_steps(replace(SETTING, regenerations=1), nothing) in ([0], [1])
+
+
+def test_every_step_is_made_wrong_in_some_chain() -> None:
+    """Of 6 steps 3 are drawn, one of each pair; over 40 questions each is drawn about 20 times, the same ones again."""
+    cases = [replace(CASE, question=replace(ASKED, id=f"q{i}")) for i in range(40)]
+    drawn = [mistakes_regenerated.draw_places(SETTING, case, range(6)) for case in cases]
+    assert all([step // 2 for step in steps] == [0, 1, 2] for steps in drawn)
+    assert all(10 <= sum(step in steps for steps in drawn) <= 30 for step in range(6))
+    assert drawn == [mistakes_regenerated.draw_places(SETTING, case, range(6)) for case in cases]
 
 
 def test_what_is_asked_for_after_a_mistake() -> None:

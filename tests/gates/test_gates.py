@@ -30,6 +30,9 @@ def test_legible() -> None:
         lettered={"stated.concludes": 1.0, "rewording.relabelled_change": 1.0, SHARE: 1.0},
         named={"stated.concludes": 1.0, "rewording.renamed_change": 1.0, SHARE: 1.0},
         named_unread={"stated.concludes": 1.0, "rewording.renamed_change": 1.0, SHARE: 0.0},
+        last={"stated.concludes": 1.0, "mistakes.follows_last": 0.0, SHARE: 1.0},
+        last_read={"stated.concludes": 1.0, "mistakes.follows_last": 1.0, SHARE: 1.0},
+        last_decorative={"stated.concludes": 1.0, "mistakes.follows_last": 0.0, SHARE: 0.0},
     ) == {
         "read": "pass",
         "cipher": "fail",
@@ -40,6 +43,9 @@ def test_legible() -> None:
         "lettered": "fail",
         "named": "fail",
         "named_unread": "pass",
+        "last": "fail",
+        "last_read": "pass",
+        "last_decorative": "pass",
     }
 
 
@@ -62,7 +68,7 @@ def test_capable_derived_and_serial() -> None:
         ahead={name: 1.0, known: 0.97}, unfollowed={name: "no mistake", known: 0.97},
         easy={name: 1.0, known: "the answer is the same without any step"}, unmeasured={name: 1.0},
     ) == {
-        "a": "pass", "b": "fail", "c": "open", "d": "pass", "ahead": "fail", "unfollowed": "fail", "easy": "pass",
+        "a": "pass", "b": "fail", "c": "open", "d": "open", "ahead": "fail", "unfollowed": "fail", "easy": "pass",
         "unmeasured": "open",
     }  # fmt: skip
 

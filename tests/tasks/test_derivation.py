@@ -1,5 +1,6 @@
 """Whether steps follow: arithmetic in words, running totals, and stories."""
 
+import random
 from itertools import accumulate
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from faithlens.tasks.derivation import check_steps
 from faithlens.tasks.question import Question
-from faithlens.tasks.running_sum import RunningSum, write_steps
+from faithlens.tasks.running_sum import RunningSum, compute_totals, write_steps
 from faithlens.tasks.stories import Stories
 from faithlens.tasks.stories import write_steps as write_story_steps
 
@@ -156,6 +157,51 @@ def test_running_totals() -> None:
     first = [" It is 8.", *write_steps((3, 4, 9, 2), (3, 7, 6, 8))[1:]]
     assert task.check_steps(question, first)[0].verdict == "does not follow"
     assert task.check_steps(question, true[:-1])[-1].verdict == "does not follow"  # a number is left out
+
+
+@pytest.mark.parametrize(
+    ("steps", "verdicts"),
+    [
+        (["3.", "3 + 4 = 7.", "7 + 9 = 6.", "6 + 2 = 8."], "yyyy"),
+        (["3. 3 + 4 = 7.", "7 + 9 = 16, so 6.", "6 + 2 = 8.", "So the answer is 8."], "yyyy"),
+        (["We begin with 3.", "Adding 4 makes 7.", "Adding 9 makes 16, so 6.", "Adding 2 makes 8."], "yyyy"),
+        (["3 + 4 = 7.", "7 + 9 = 16.", "16 + 2 = 18.", "18 modulo 10 is 8."], "yyyy"),
+        (["3 and 4 make 7.", "(7 + 9) mod 10 = 6.", "6 + 2 = 8."], "yyy"),
+        (["3.", "3 + 4 = 8.", "8 + 9 = 7.", "7 + 2 = 9."], "ynyy"),  # one wrong sum, and the rest builds on it
+        (["3.", "4 + 4 = 8.", "8 + 9 = 7.", "7 + 2 = 9."], "yn"),  # another total than the one before
+        (["3.", "3 + 4 = 7.", "7 + 9 = 15, so 6.", "6 + 2 = 8."], "yyn"),  # a wrong sum, and a right total
+        (["3.", "Adding 4 makes 4.", "Adding 9 makes 3.", "Adding 2 makes 5."], "ynyy"),
+        (["3.", "3 + 5 = 8.", "8 + 9 = 7.", "7 + 2 = 9."], "yn"),  # a number that the question does not give
+        (["3 + 4 + 9 + 2 = 8."], "y"),
+        (["3 + 4 + 9 + 2 = 18, so 8."], "y"),
+        (["3 + 4 + 9 = 16, so 6."], "n"),  # a number is left out
+        (["Case 8.", "Start at 3.", "Add 4 to get 7.", "Add 9 to get 6.", "Add 2 to get 8."], "nnyyy"),
+    ],
+)
+def test_running_totals_in_other_words(steps: list[str], verdicts: str) -> None:
+    task = RunningSum()
+    checks = task.check_steps(task.make_question((3, 4, 9, 2)), steps)[: len(verdicts)]
+    assert "".join({"follows": "y", "does not follow": "n"}[check.verdict] for check in checks) == verdicts
+
+
+def write_sums(operands: tuple[int, ...], totals: list[int]) -> list[str]:
+    """A running sum as equations; a total that is restated may look like a number of the question."""
+    before = zip(totals, operands[1:], totals[1:], strict=False)
+    return [f"{operands[0]}.", *(f"{old} + {added} = {new}." for old, added, new in before)]
+
+
+def test_true_running_totals_follow_and_false_ones_do_not() -> None:
+    task, rng = RunningSum(), random.Random(0)
+    drawn = [tuple(rng.choices(range(10), k=4)) for _ in range(300)]
+    for operands in ((2, 8, 0, 0), (0, 0, 0, 0), (5, 5, 5, 5), *drawn):
+        question, totals = task.make_question(operands), compute_totals(operands)
+        step, wrong = rng.randrange(1, 4), list(totals)
+        wrong[step] = (wrong[step] + rng.randrange(1, 10)) % 10
+        for write in (write_sums, write_steps):
+            assert {check.verdict for check in task.check_steps(question, write(operands, totals))} == {"follows"}
+            assert task.check_steps(question, write(operands, wrong))[step].verdict == "does not follow"
+    skipped = task.check_steps(task.make_question((2, 8, 0, 0)), ["2.", "2 + 8 = 0."])
+    assert skipped[-1].reason == "the steps use 2 of the 4 numbers of the question"
 
 
 def test_stories_gain_and_lose() -> None:

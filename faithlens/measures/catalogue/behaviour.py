@@ -121,6 +121,10 @@ def _mistakes() -> Iterator[Measure]:
             "The effect of a mistake, the rest kept",
             "A wrong value put into one step, the rest kept, changes the answer in a share of {}"))
     yield _accuracy_after("mistakes", "chains with a mistake in one step")
+    yield yes_no("mistakes.follows_last", "follows a changed conclusion",
+        "Whether the answer is what the chain concludes after a mistake in its last step, where no other words of it "
+        "state the old answer; high means that the answer is read from what the chain concludes.",
+        direction=1)
 
 
 def _mistakes_regenerated() -> Iterator[Measure]:
