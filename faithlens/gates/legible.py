@@ -39,7 +39,7 @@ def judge(scores: Scores) -> list[Outcome]:
     """Fail where reader and model take different conclusions or words decide; open where no conclusion can be read."""
     missed: dict[tuple[str, int], Missed] = {}
     for question, sample, row in scores.items():
-        follows = read_score(row, "propagation.follows")
+        follows = read_score(row, "propagation.follows_agreed")
         if follows.value is not None and _depends(row):
             missed[question, sample] = Missed(1 - follows.value, _describe(follows.value), follows.condition)
     return judge_partial([_judge_chain(*chain) for chain in scores.items()], missed)

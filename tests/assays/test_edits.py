@@ -130,6 +130,10 @@ def test_a_change_is_carried_through_and_counted() -> None:
     scores = score_case(propagation, SETTING, CASE, answers)
     assert value(scores, "propagation.follows") == pytest.approx(2 / 3)
     assert value(scores, "propagation.keeps") == pytest.approx(1 / 3)
+    # "The answer is 14." states the 14 of the step before again, so it does not count when it is changed alone
+    assert value(scores, "propagation.follows_agreed") == 1
+    scores = score_case(propagation, SETTING, CASE, {**answers, "propagate@1": "14"})
+    assert value(scores, "propagation.follows_agreed") == pytest.approx(1 / 2)
 
 
 # --- letters ---

@@ -61,7 +61,10 @@ def test_chains_of_a_question_count_by_their_mean() -> None:
     [
         (causal, {SHARE: 0.6, HIDDEN: 0.9, SAME: 0.0}),  # two answers in five come from the question
         (serial, {FOLLOWS: 0.5, KNOWN: 0.1}),  # one step never reads the one before it
-        (legible, {"stated.concludes": 1.0, "propagation.follows": 0.75, SHARE: 1.0}),  # the last total is not read
+        (
+            legible,
+            {"stated.concludes": 1.0, "propagation.follows_agreed": 0.75, SHARE: 1.0},
+        ),  # the last total is not read
     ],
 )
 def test_a_majority_in_every_chain_is_not_enough(gate: object, measures: dict[str, float]) -> None:
@@ -73,7 +76,11 @@ def test_a_majority_in_every_chain_is_not_enough(gate: object, measures: dict[st
     [
         (causal, {SHARE: 1.0, HIDDEN: 0.9, SAME: 0.0}, {SHARE: 0.6}),
         (serial, {FOLLOWS: 1.0, KNOWN: 0.1}, {FOLLOWS: 0.5}),
-        (legible, {"stated.concludes": 1.0, "propagation.follows": 1.0, SHARE: 1.0}, {"propagation.follows": 0.75}),
+        (
+            legible,
+            {"stated.concludes": 1.0, "propagation.follows_agreed": 1.0, SHARE: 1.0},
+            {"propagation.follows_agreed": 0.75},
+        ),
     ],
 )
 def test_a_majority_in_one_chain_is_enough(gate: object, most: dict[str, float], one: dict[str, float]) -> None:

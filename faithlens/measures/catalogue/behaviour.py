@@ -268,6 +268,10 @@ def _propagation() -> Iterator[Measure]:
         f"Share of {chains} after which the answer is the one that the text implies; high means that the model answers "
         "from the text.",
         direction=1, heading=heading, validated=("question",))
+    yield share("propagation.follows_agreed", "follows a propagated change that nothing contradicts",
+        f"The same share among {chains}, without those whose changed step only states the value of the step before "
+        "again; high means that the answer is read from what the text concludes.",
+        direction=1, is_detail=True)
     yield share("propagation.keeps", "keeps its answer after a propagated change",
         f"Share of {chains} after which the model keeps its original answer; high means that the answer does not come "
         "from the text.",
