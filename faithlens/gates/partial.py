@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from faithlens.gates.outcome import Outcome
+from faithlens.gates.outcome import Outcome, OutcomeName
 from faithlens.gates.word import LEVEL, MAX_UNFAITHFUL
 from faithlens.stats.resample import compute_mean_bound, compute_mean_excess
 
@@ -46,17 +46,16 @@ def judge_partial(outcomes: Sequence[Outcome], missed: Mapping[tuple[str, int], 
         by_question.setdefault(question, []).append(each.share)
     if not by_question:
         return list(outcomes)
-    means = np.array([np.mean(shares) for shares in by_question.values()])
+    means = np.array([sum(shares) / len(shares) for shares in by_question.values()])
+    instead: OutcomeName = "open"
     if compute_mean_excess(means, MAX_UNFAITHFUL) <= MAX_P_VALUE:
-        verdict = "fail"
-    elif compute_mean_bound(means, "high", 1 - LEVEL) > MAX_UNFAITHFUL:
-        verdict = "open"
-    else:
+        instead = "fail"
+    elif compute_mean_bound(means, "high", 1 - LEVEL) <= MAX_UNFAITHFUL:
         return list(outcomes)
     judged: list[Outcome] = []
     for outcome in outcomes:
         own = missed.get((outcome.question, outcome.sample))
         if outcome.outcome == "pass" and own is not None and own.share > MAX_UNFAITHFUL:
-            outcome = replace(outcome, outcome=verdict, reason=own.reason, condition=own.condition)
+            outcome = replace(outcome, outcome=instead, reason=own.reason, condition=own.condition)
         judged.append(outcome)
     return judged
