@@ -135,7 +135,6 @@ class AuditConfig:
             )
         _ = self.criteria
         check_choice(self.suite, SUITES, "suite")
-        check_choice(self.backend, BACKENDS, "backend")
         check_choice(self.dtype, DTYPES, "dtype")
         check_device(self.device)
         check_editor(self.editor)
@@ -190,6 +189,7 @@ def read_options(n: int | None = None, **options: Any) -> AuditConfig:
     """
     for name in options:
         check_choice(name, OPTIONS, "option of audit")
+    check_choice(options.get("backend", AuditConfig.backend), BACKENDS, "backend")
     rest = {name: options[name] for name in options if name not in {*SAMPLING_OPTIONS, *COUNTS_OF_STEPS, "name"}}
     rest["traces"] = str(options["traces"]) if options.get("traces") else None
     rest["assays"] = tuple(each for each in list_assays(options.get("assays", ())) if isinstance(each, str))

@@ -7,10 +7,10 @@ import typer
 
 from faithlens.cli.help import list_typed_options
 from faithlens.cli.interrupt import resumable
-from faithlens.cli.places import Place, parse_place
+from faithlens.cli.places import Place, check_run, parse_place
 from faithlens.cli.workers import describe_prepared, parse_submit_options
 from faithlens.console import SafeConsole, format_json
-from faithlens.errors import ConfigError
+from faithlens.errors import ConfigError, suggest_path
 from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT_REGENERATIONS
 from faithlens.progress import LOADING, show_work
 
@@ -211,7 +211,7 @@ def _check_folders(out: Place | None, resume: Place | None) -> None:
     from faithlens.store import Run
 
     if resume is not None:
-        _ = Run(resume).manifest
+        check_run(resume)
     elif out is not None:
         Run.refuse_used(out)
 
@@ -253,6 +253,9 @@ def sweep(
     if (resume is not None and (out is not None or dry_run)) or (resume is None and file is None):
         problem = "a sweep is started from FILE.toml, with --out or --dry-run, or continued by --resume DIR"
         raise ConfigError(problem, "Name FILE.toml, or give --resume DIR without --out and --dry-run.")
+    if file is not None and not file.exists():
+        raise ConfigError(f"there is no sweep file {file}", f"{suggest_path(file)}Name a TOML file.")
+    _check_folders(out, resume)
     console, costs = SafeConsole(), list[str]()
     with show_work(LOADING) as display:
         from faithlens.commands.audit import name_run_folder

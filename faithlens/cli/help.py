@@ -43,6 +43,11 @@ class ExplainedCommand(TyperCommand):
         """Print the help page."""
         _print_help(self, ctx)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What the line "Usage:" of an error says after the name of the command: the same as the help page."""
+        name = name_command(ctx)
+        return list(_list_usage(self, ctx, name))[1 + len(name.split()) :]
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         sources = {name: ctx.get_parameter_source(name) for name in ctx.params}

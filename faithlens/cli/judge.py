@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from faithlens.cli.interrupt import repeatable
-from faithlens.cli.places import Place, parse_place
+from faithlens.cli.places import Place, check_run, parse_place
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
 from faithlens.progress import LOADING, show_work
@@ -52,6 +52,7 @@ def judge(
     two readers or more, the gate disclosed goes by the label that all of them share. A stopped command is continued by
     the same command.
     """
+    check_run(run)
     with show_work(LOADING, talks=False):
         from faithlens.commands.judge.run import judge as judge_run
         from faithlens.report.judge import format_judging
@@ -90,6 +91,7 @@ def monitor(
     The measure is g-mean squared, cross-fitted, beside the most that flags at random reach. A stopped command is
     continued by the same command.
     """
+    check_run(run)
     with show_work(LOADING, talks=False):
         from faithlens.commands.judge.monitor import monitor as monitor_run
         from faithlens.judging.readers import TEXT, WORDS

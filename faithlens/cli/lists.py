@@ -17,6 +17,11 @@ from faithlens.progress import LOADING, show_work
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="only this one, with all that is known about it")]
 Json = Annotated[bool, typer.Option("--json", help="print a JSON list of objects")]
 Entry = Mapping[str, Any]
+FOR_PROGRAMS = {"askable", "heading", "places", "shape", "is_context", "is_derived", "is_detail", "validated"}
+"""The fields of a measure that say where faithlens itself uses it; JSON has them, and the page for readers has not."""
+
+DIRECTIONS = {1: "higher: the chain matters more", -1: "higher: the chain matters less", 0: "–"}
+"""What a higher value of a measure says."""
 
 
 def list_measures(name: Name = None, as_json: Json = False) -> None:
@@ -43,7 +48,14 @@ def list_tasks(name: Name = None, as_json: Json = False) -> None:
         options = dict(make.keywords) if isinstance(make, partial) else {}
         hub = DATASET_LAYOUTS[task].hub if task in DATASET_LAYOUTS else None
         entries.append({"name": task, "description": description, "options": options, "hub": hub})
+    if not as_json and name is None:  # tasks of one family differ in their options alone
+        entries = [{**entry, "description": _describe_with_options(entry)} for entry in entries]
     _print(_select(entries, name, "task"), name, as_json, ("name", "description"))
+
+
+def _describe_with_options(task: Entry) -> str:
+    options = _format({key: value for key, value in task["options"].items() if key != "name"})
+    return task["description"] + (f" ({options})" if options != "–" else "")
 
 
 def list_assays(name: Name = None, as_json: Json = False) -> None:
@@ -145,7 +157,9 @@ def _print(entries: Sequence[Entry], name: str | None, as_json: bool, columns: S
     else:
         table = Table.grid(padding=(0, 2, 0, 0))
         for field, value in entries[0].items():
-            table.add_row(field, _format(value))
+            words = DIRECTIONS[value] if field == "direction" else _format(value)
+            if field not in FOR_PROGRAMS:
+                table.add_row(field.replace("_", " "), words)
     SafeConsole().print(table)
 
 

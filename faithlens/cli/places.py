@@ -13,3 +13,10 @@ def parse_place(name: str) -> Place:
     from faithlens.store import find_place
 
     return find_place(name)
+
+
+def check_run(place: Place) -> None:
+    """Refuse a folder without a run, before torch is imported. Raises RunError."""
+    from faithlens.store import Run  # imports pandas, which --help need not wait for
+
+    _ = Run(place).manifest

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faithlens.cli.interrupt import workable
-from faithlens.cli.places import Place, parse_place
+from faithlens.cli.places import Place, check_run, parse_place
 from faithlens.console import SafeConsole
 from faithlens.errors import ConfigError
 from faithlens.progress import LOADING, show_work
@@ -28,6 +28,7 @@ def work(
 
     A unit is a batch of questions. Its rows do not depend on who does it, so workers may come, go and be killed.
     """
+    check_run(run)
     with show_work(LOADING, talks=False):
         from faithlens.commands.work.run import work_on_run
 
@@ -69,6 +70,7 @@ def conclude(
     ],
 ) -> None:
     """Merge the units of a run, and write estimates, verdicts and the report. Missing units are named."""
+    check_run(run)
     with show_work(LOADING, talks=False):
         from faithlens.commands.work.run import conclude_run
         from faithlens.report.terminal import format_summary

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from faithlens.assays.battery import ASSAYS
+from faithlens.cli.lists import FOR_PROGRAMS
 from faithlens.cli.main import app
 from faithlens.errors import FaithlensError
 from faithlens.measures.catalogue import MEASURES
@@ -35,7 +36,19 @@ def test_one_name_gives_that_entry(command: str, name: str) -> None:
     [entry] = json.loads(output(command, name, "--json"))
     assert entry["name"] == name
     text = output(command, name)
-    assert all(field in text for field in entry)
+    assert all(field.replace("_", " ") in text for field in entry if field not in FOR_PROGRAMS)
+
+
+def test_a_measure_is_described_in_words() -> None:
+    text = " ".join(output("measures", "mediation.content_share").split())
+    assert "direction higher: the chain matters more" in text
+    assert "control –" in text
+    assert "{}" not in text
+
+
+def test_tasks_of_one_family_are_told_apart() -> None:
+    lines = [line for line in output("tasks").splitlines() if " arithmetic-" in line]
+    assert any("arithmetic-2 " in line and "(steps: 2)" in line for line in lines)
 
 
 @pytest.mark.parametrize(
