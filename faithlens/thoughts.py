@@ -10,7 +10,8 @@ r"""The markers between which a model thinks: one table for prompts, sampled cha
 3. A marker that is only spoken of is text: one in quotes, or an opening marker amid a line that is never closed.
 4. The thoughts of all blocks together are the chain of thought, and the text after the last block is the reply. A block
    that is never closed was cut off.
-5. Control tokens at the ends (``<|im_end|>``) belong to neither.
+5. Control tokens at the ends (``<|im_end|>``) belong to neither, and neither does a closing marker at the end.
+6. A marker that is a tag may have attributes (``<think id="1">``), or its brackets as entities (``&lt;think&gt;``).
 
 For example, ``<think>\nTwo.\n</think>\n\nIt is 2.<|im_end|>`` has the thoughts ``\nTwo.\n`` and the reply
 ``\n\nIt is 2.``; ``It is 2.`` has no markers, so all of it is the chain of thought.
@@ -107,9 +108,24 @@ FAMILIES: tuple[tuple[str, Thinking], ...] = (
     ("", Thinking("<|think|>", "<|end|>", "<|begin|>assistant<|content|>", "<|content|>")),  # Solar Open
 )
 
-# Other spellings in replies, of families whose templates leave the thoughts to words of the prompt, and of gpt-oss
-# where the decoder left out control tokens; as patterns, since an opening marker may have to begin the text.
+_TAG = re.compile("<(/?)([a-z][a-z_:]*)>")
+
+
+def _make_pattern(marker: str) -> str:
+    """A pattern for a marker; one that is a tag may have spaces and attributes, or its brackets written as entities."""
+    tag = _TAG.fullmatch(marker)
+    if tag is None:
+        return re.escape(marker)
+    return rf"(?:<|&lt;)\s*{tag[1]}\s*{re.escape(tag[2])}(?:\s[^<>&\n]{{0,80}})?\s*(?:>|&gt;)"
+
+
+# Other spellings in replies: of models whose thoughts are asked for by words of the prompt, and of gpt-oss where the
+# decoder left out control tokens; as patterns, since an opening marker may have to begin the text.
 _SPELLED_OUT = (
+    *(
+        (_make_pattern(f"<{tag}>"), _make_pattern(f"</{tag}>"))
+        for tag in ("scratchpad", "analysis", "reflection", "cot")
+    ),
     (r"\A\s*here is my thought process:", r"here is my response:"),  # Granite 3.2
     (r"\A\s*analysis(?=.*assistantfinal)", r"assistantfinal"),
 )
@@ -186,7 +202,8 @@ def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = 
     if len(spans) > 1:
         spans = [_trim_line_breaks(text, *span) for span in spans]
     thoughts = BETWEEN_BLOCKS.join(text[slice(*span)] for span in spans)
-    answer = strip_control_tokens(text[at:]) if end else ""
+    closed_again = re.compile(rf"(?:\s*(?:{closing.pattern}))+\s*\Z", closing.flags)
+    answer = closed_again.sub("", strip_control_tokens(text[at:])) if end else ""
     return Reply(thoughts, answer, "stop" if end else "length", True, tuple(spans))
 
 
@@ -276,8 +293,8 @@ def _skip_repeated(marker: re.Pattern[str], text: str, at: int) -> int:
 
 @cache
 def _make_markers(opening: str, closing: str) -> _Markers:
-    alone = _BARE_CLOSE.get(closing, re.escape(closing))
-    return _compile_markers(re.escape(opening.strip()), re.escape(closing), alone)
+    closes = _make_pattern(closing)
+    return _compile_markers(_make_pattern(opening.strip()), closes, _BARE_CLOSE.get(closing, closes))
 
 
 def _compile_markers(*patterns: str) -> _Markers:

@@ -78,3 +78,25 @@ def test_spans_are_the_thoughts_and_end_before_the_reply(parts: list[str]) -> No
     assert "\n\n".join(text[a:b] for a, b in read.spans) == read.thoughts
     assert list(sum(read.spans, ())) == sorted(sum(read.spans, ()))
     assert text.rfind(read.rest) >= read.spans[-1][1] or not read.rest
+
+
+TAGS = st.sampled_from(["think", "thinking", "thought", "reasoning", "scratchpad", "analysis", "reflection", "cot"])
+SPELLINGS = st.sampled_from(["<{}>", "< {} >", '<{} id="1">', "&lt;{}&gt;", "<{}>\n<{}>"])
+
+
+@given(TAGS, SPELLINGS, SPELLINGS.filter(lambda spelling: "id" not in spelling), st.booleans(), st.booleans())
+def test_tags_are_read_in_every_spelling(
+    tag: str, opens: str, closes: str, in_capitals: bool, closed_again: bool
+) -> None:
+    tag = tag.upper() if in_capitals else tag
+    opening, closing = opens.replace("{}", tag), closes.replace("{}", f"/{tag}")
+    end = f"\n{closing}" if closed_again else ""
+    reply = read_reply(f"{opening}\nTwo.\n{closing}\n\nIt is 2.{end}<|im_end|>")
+    assert (reply.thoughts.strip(), reply.rest.strip(), reply.finish) == ("Two.", "It is 2.", "stop")
+
+
+@pytest.mark.parametrize(
+    "text", ["So 3 < thinking time > 2.", "An analysis of <b>it</b>.", "the <cot-1> tag", "&lt;b&gt;2"]
+)
+def test_what_is_no_tag_of_thoughts_is_text(text: str) -> None:
+    assert read_reply(text).thoughts == text

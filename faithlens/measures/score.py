@@ -25,8 +25,8 @@ class Score:
         unit: the unit of the value, from the catalogue.
 
     Raises:
-        MeasureError: the measure is not in the catalogue, the value is no number, or there is not exactly one of value
-            and reason.
+        MeasureError: the measure is not in the catalogue, the value is no number, there is not exactly one of value and
+            reason, or the step or fraction lies outside of every chain.
     """
 
     measure: str
@@ -40,6 +40,9 @@ class Score:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit", get_measure(self.measure).unit)
+        if (self.step is not None and self.step < 0) or (self.fraction is not None and not 0 <= self.fraction <= 1):
+            problem = f"a score of {self.measure} stands at step {self.step}, fraction {self.fraction} of the chain"
+            raise MeasureError(problem, "Count steps from 0, and give the fraction as a share of the chain, 0 to 1.")
         if (self.value is None) == (self.reason is None):
             problem = (
                 f"a score of {self.measure} needs either a value or a reason, got {self.value} and {self.reason!r}"

@@ -29,7 +29,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from faithlens.errors import PlanError, check_choice, check_type, suggest_names
+from faithlens.errors import PlanError, check_choice, check_elements, check_type, describe_type, suggest_names
 from faithlens.model.structure import Interval
 from faithlens.model.trace import Piece
 
@@ -150,7 +150,7 @@ class Ablation:
         seed: the seed of the noise, which depends only on seed, layer and position within `span`.
 
     Raises:
-        PlanError: an unknown component or kind of ablation.
+        PlanError: an unknown component or kind of ablation, or `over` holds no conditions.
     """
 
     component: Component
@@ -165,6 +165,8 @@ class Ablation:
     def __post_init__(self) -> None:
         check_choice(self.component, COMPONENTS, "component", PlanError)
         check_choice(self.how, get_args(AblationKind), "kind of ablation", PlanError)
+        check_type(self.over, tuple, "'over' of an Ablation", "Write a tuple of conditions.", PlanError)
+        check_elements(self.over, Condition, "'over' of an Ablation", CONDITION_FIX, PlanError)
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ class Apply:
         heads: of component "z", the heads that are written; None for all.
 
     Raises:
-        PlanError: an unknown component.
+        PlanError: an unknown component, or `function` cannot be called.
     """
 
     component: Component
@@ -193,6 +195,9 @@ class Apply:
 
     def __post_init__(self) -> None:
         check_choice(self.component, COMPONENTS, "component", PlanError)
+        check_type(
+            self.function, Callable, "what an Apply applies", "Write a function of rows and positions.", PlanError
+        )
 
 
 Edit = Knockout | KeyValuePatch | Patch | Ablation | Apply
@@ -220,7 +225,7 @@ class Condition:
         reference: the condition that this one is compared with.
 
     Raises:
-        PlanError: two pieces have one name, or a piece has the name of the answer position.
+        PlanError: two pieces have one name, a piece has the name of the answer position, or an edit is no edit.
     """
 
     name: str
@@ -231,6 +236,12 @@ class Condition:
     spellings: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("pieces", "options", "edits"):
+            fix = "Conditions are compared and looked up, so write a tuple."
+            check_type(getattr(self, name), tuple, f"{name!r} of condition {self.name!r}", fix, PlanError)
+        for other in (edit for edit in self.edits if not isinstance(edit, Edit)):
+            kinds = " or ".join(kind.__name__ for kind in get_args(Edit))
+            raise PlanError(f"an edit of condition {self.name!r} is {describe_type(other)}", f"Write a {kinds}.")
         names = [piece.name for piece in self.pieces]
         if ANSWER in names:
             raise PlanError(

@@ -25,9 +25,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from faithlens.errors import RunError
+from faithlens.errors import RunError, suggest_path
 from faithlens.store.files import write_atomically
-from faithlens.store.places import Place, read_content
+from faithlens.store.places import Place, is_address, read_content
 from faithlens.strict_json import parse_strictly
 
 MANIFEST_NAME = "manifest.json"
@@ -136,7 +136,8 @@ def read_manifest(folder: Place) -> dict[str, Any]:
         content = read_content(path)
     except (FileNotFoundError, NotADirectoryError):
         problem = f"{folder} is not a run folder: it has no {MANIFEST_NAME}"
-        raise RunError(problem, "Name a folder that faithlens wrote.") from None
+        near = "" if is_address(folder) or folder.exists() else suggest_path(folder)
+        raise RunError(problem, f"{near}Name a folder that faithlens wrote.") from None
     except OSError as error:
         problem = f"the {MANIFEST_NAME} of the run in {folder} cannot be read: {error.strerror or error}"
         raise RunError(problem, "Check that you may read the folder, then repeat the command.") from error

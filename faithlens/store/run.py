@@ -42,7 +42,13 @@ class Run(RunFolder):
 
     Attributes:
         path: the folder.
+
+    Raises:
+        RunError: `path` names no place where a folder can be.
     """
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", _make_path(self.path))
 
     def __repr__(self) -> str:
         words = ", ".join(f"{each.model} on {each.task}: {each.word}" for each in self._list_verdicts())

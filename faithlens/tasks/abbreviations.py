@@ -2,7 +2,8 @@
 
 1. The stop of a title or a reference word ("Mr.", "vs.", "e.g.") never ends a sentence.
 2. The stop of a word that introduces a number ("Fig. 2", "p. 12", "Jan. 5", "No. 5") does not end a sentence before a
-   digit, and the stop of a unit ("5 ft. long") does not before a small letter.
+   digit, and the stop of a unit ("5 ft. long", "5 ft. 3 in.") or of a short word ("the max. is", "the no. of")
+   does not before a small letter.
 3. The stop of an initial in a name ("J. R. Smith", "Tom B. Reed") does not end a sentence; the stop after a letter that
    names an option ("Hence C. Next ...") does.
 4. The stop of a time, country, degree or firm ("8 a.m.", "U.S.", "Ph.D.", "Co.", "etc.") does not end a sentence before
@@ -20,8 +21,14 @@ _TITLES = re.compile(
     r"|\b(?:Mx|Gen|Col|Maj|Capt|Lt|Sgt|Cpl|Cmdr|Adm|Rev|Fr|Hon|Sen|Rep|Gov|Pres|Mt|Ft|Messrs|Eqs|Figs|viz|resp))\.$"
 )
 _BEFORE_NUMBERS = re.compile(
-    r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Sec|Ch|Chap|Vol|Art|Ex|Nos|(?i:pp?|eds?|nr|ca|para?))\.$"
+    r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Tab|Sec|Ch|Chap|Vol|Art|Ex|Nos|(?i:pp?|eds?|nr|ca|para?))\.$"
 )
+_MONTHS = re.compile(r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.$")
+_IN_SMALL_LETTERS = re.compile(
+    r"(?:\b(?:temp|max|min|avg|dept|tsp|tbsp|tbs|incl|excl|resp|std|dev|approx)|\b(?:[a-z]\.)+[a-z]|\b[Tt]he co)\.$"
+)
+_ASIDES = re.compile(r"(?:\b(?i:a\.k\.a)|^\W*P\.(?:\s?P\.)?\s?S)\.$")
+_SMALLER_UNIT = re.compile(r"[0-9.]+\s?(?:in|inch(?:es)?|oz|ounces?|mins?|minutes?|secs?|seconds?|cm|mm|g|ml)\b", re.I)
 _NUMBER_SIGN = re.compile(r"\b[Nn]o\.$")
 _VERDICT_BEFORE = re.compile(
     r"(?:(?i:\banswer\b[^.!?]*(?:\bis|:)|\b(?:so|says?|said|means?|thus|hence|therefore|or|then|be|clearly)[,:]?)"
@@ -71,11 +78,18 @@ def is_abbreviation(piece: str, rest: str, mark_before: str = "") -> bool:
         rest: what follows, white space left out.
         mark_before: the last character before the sentence; after "?" the sentence may be an answer such as "No.".
     """
-    if _TITLES.search(piece):
+    if _TITLES.search(piece) or _ASIDES.search(piece):
         return True
     opener, following = _OPENER.match(rest), rest[:1]
     if following.isdigit():
-        return bool(_BEFORE_NUMBERS.search(piece)) or _is_number_sign(piece, mark_before)
+        is_in_units = _UNITS.search(piece) and _SMALLER_UNIT.match(rest)
+        return bool(_BEFORE_NUMBERS.search(piece) or is_in_units) or _is_number_sign(piece, mark_before)
+    if following.islower() and (
+        _IN_SMALL_LETTERS.search(piece)
+        or _MONTHS.search(piece)
+        or (re.match(r"of\b", rest) and re.search(r"\b(?:the|a|each|total|what) no\.$", piece, re.I))
+    ):
+        return True
     if following.islower():
         inner = _UNITS.search(piece) or _OFTEN_LAST.search(piece) or _ENDS_IN_INITIALS.search(piece)
         return bool(inner) and (not _begins_clause(rest) or bool(_NO_SENTENCE_YET.fullmatch(piece)))

@@ -59,7 +59,8 @@ _CHOOSES = re.compile(
 )
 _CALLED_RIGHT = re.compile(
     r"\s*(?:option|choice|answer)?\s*(?:is|was|must be|should be|has to be)\s+"
-    r"(?:clearly |therefore |thus )?(?:(?:the )?(?:correct|right|best)\b|(?:the|my|our) (?:final )?(?:answer|choice|pick)\b)"
+    r"(?:clearly |therefore |thus )?(?:(?:the )?(?:correct|right|best)\b"
+    r"|(?:the|my|our) (?:final )?(?:answer|choice|pick)\b)"
 )
 _CONCLUDES = r"(?:(?i:\bso|\bhence|\bthus|\btherefore|\bconsequently)[,:]?\s+(?:(?i:it is|it must be)\s+)?)"
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.I | re.S)

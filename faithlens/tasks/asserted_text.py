@@ -64,7 +64,7 @@ _OTHERS = (
     rf"\baccording to (?:(?:the|my|your|his|her|some|an?|this|that) )?(?:\w+ )?{_SOURCES}\b",
     rf"\b(?:{_SOURCES}['’]s?|(?-i:(?!It|Let|Here|There|That|What|Today|One)[A-Z][a-z]+)['’]s) (?:own )?"
     r"(?:answer|guess|view|choice|suggestion|opinion|belief|pick) (?:is|was)\b",
-    rf"\bin (?:his|her|their|your|(?:the )?\w+['’]s) (?:own )?(?:opinion|view|eyes|mind)\b",
+    r"\bin (?:his|her|their|your|(?:the )?\w+['’]s) (?:own )?(?:opinion|view|eyes|mind)\b",
     r"\bI (?:(?:really |strongly )?doubt|was (?:going|about|tempted) to (?:say|answer|choose|pick|write))\b",
     rf"\b(?:my|the) {_SOURCES} (?:got|gets|found|finds|obtained){_CLAIM}",
     rf"\b{_SOURCES}{_MODALS} (?:be|is|are|was|were|seems?) (?:quite |very |probably |likely )?"

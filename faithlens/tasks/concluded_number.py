@@ -98,10 +98,14 @@ _GOES_ON = re.compile(
 )
 """What makes another number of the words before it: "three quarters", "two and a half"."""
 _MEASURES = (  # units of which one is counted in the next
-    r"years?|yrs?|months?|weeks?|days?|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s", r"feet|foot|ft|inch(?:es)?|in",
-    r"pounds?|lbs?|ounces?|oz", r"dollars?|euros?|cents?", r"km|kilomet(?:er|re)s?|m|met(?:er|re)s?|cm|centimet(?:er|re)s?",
-    r"kg|kilograms?|kilos?|g|grams?", r"gallons?|quarts?|pints?|cups?|lit(?:er|re)s?|ml",
-)  # fmt: skip
+    r"years?|yrs?|months?|weeks?|days?|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s",
+    r"feet|foot|ft|inch(?:es)?|in",
+    r"pounds?|lbs?|ounces?|oz",
+    r"dollars?|euros?|cents?",
+    r"km|kilomet(?:er|re)s?|m|met(?:er|re)s?|cm|centimet(?:er|re)s?",
+    r"kg|kilograms?|kilos?|g|grams?",
+    r"gallons?|quarts?|pints?|cups?|lit(?:er|re)s?|ml",
+)
 _COMPOUND = re.compile(
     "|".join(rf"\s?(?:{units})\b\.?(?:,?\s+(?:and\s+)?|\s*)[0-9.]+\s?(?:{units})\b" for units in _MEASURES)
 )

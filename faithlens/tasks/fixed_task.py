@@ -8,6 +8,7 @@ from faithlens.tasks.numbers import misstate
 from faithlens.tasks.option_labels import misstate_option
 from faithlens.tasks.prompts import choose_stems, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
+from faithlens.tasks.seeds import check_number
 
 
 class FixedTask:
@@ -40,8 +41,12 @@ class FixedTask:
         return len(self._all_questions)
 
     def draw_questions(self, n: int, seed: int) -> list[Question]:
-        """`n` questions in an order drawn from `seed`. Raises TaskError where `n` is below 1 or there are fewer."""
-        if not 1 <= n <= self.size:
+        """`n` questions in an order drawn from `seed`.
+
+        Raises TaskError where `n` is no number from 1 on, or there are fewer.
+        """
+        check_number(n)
+        if n > self.size:
             raise TaskError(
                 f"{self.name} has {self.size} questions, and {n} were requested", f"Pass n of 1 to {self.size}."
             )

@@ -15,6 +15,7 @@ from faithlens.tasks.names import PEOPLE
 from faithlens.tasks.prompts import CHOICE_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, RenamedChain, Stem, Strategy
 from faithlens.tasks.renaming import rename_people_in_chain
+from faithlens.tasks.seeds import check_number
 
 COUNTERFACTUAL_SUFFIX = ":twin"
 """What a counterfactual's id adds to the id of its question."""
@@ -42,16 +43,15 @@ class GeneratedTask(ABC):
     def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` questions of different wording, a function of `seed` alone; a longer list starts with the shorter one.
 
-        Raises TaskError where `n` is below one or the task has not so many different questions.
+        Raises TaskError where `n` is no number from one on, or the task has not so many different questions.
         """
+        check_number(n)
         by_text: dict[str, Question] = {}
         for index in range(_DRAWS_PER_QUESTION * n):
             question, _ = self.draw_pair(f"{self.name}:{seed}:{index}")
             by_text.setdefault(question.text, question)
             if len(by_text) == n:
                 return list(by_text.values())
-        if n < 1:
-            raise TaskError(f"the number of questions must be at least 1, got {n}", "Pass n=1 or more.")
         raise TaskError(
             f"{self.name} has {len(by_text)} different questions for this seed, and {n} were requested",
             f"Pass n of 1 to {len(by_text)}.",

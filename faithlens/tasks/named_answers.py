@@ -26,7 +26,8 @@ _NEGATION = re.compile(r"\b(?:not|neither|nor|never|cannot|isn['’]t|wasn['’]
 _TURN = re.compile(r"[,;:]?\s(?:so|but|hence|thus|therefore)\b", re.I)
 _COMES_TO = (
     r"(?:(?i:\b(?:so|hence|thus|therefore|consequently)),?\s+(?:(?i:it (?:is|must be))\s+)?"
-    r"|^\W*(?i:(?:so |hence |thus )?it (?:is|must be|has to be|should be|can only be))\s+(?i:(?:clearly|therefore|thus) )?)"
+    r"|^\W*(?i:(?:so |hence |thus )?it (?:is|must be|has to be|should be|can only be))\s+"
+    r"(?i:(?:clearly|therefore|thus) )?)"
 )
 """What a last sentence says before its answer: "..., so", "It has to be"."""
 VERDICTS = frozenset({"yes", "no", "true", "false", "valid", "invalid"})
@@ -56,8 +57,9 @@ def read_leading_name(statement: str, question: Question, is_boxed: bool = False
 def read_concluded_name(sentence: str, question: Question) -> str | None:
     """The candidate that a concluding sentence names without saying that it is the answer."""
     if question.choices:
-        end = r"[\s*_$)\].!]*$"
-        came_to = rf"{_COMES_TO}(?:(?i:option |the )?(?:({make_labels_pattern(question)})|({make_names_pattern(question.choices)})){end})"
+        names = make_names_pattern(question.choices)
+        answer = rf"(?i:option |the )?(?:({make_labels_pattern(question)})|({names}))"
+        came_to = rf"{_COMES_TO}{answer}[\s*_$)\].!]*$"
         if (last := re.search(came_to, sentence)) and last[1] != "I" and not _NEGATION.search(sentence):
             by_case = {name.casefold(): answer for name, answer in map_names(question).items()}
             return last[1] or map_names(question).get(last[2]) or by_case[last[2].casefold()]

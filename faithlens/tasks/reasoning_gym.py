@@ -16,6 +16,7 @@ from faithlens.tasks.numbers import misstate
 from faithlens.tasks.prompts import FREE_FORM_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
 from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, make_free_form_question
+from faithlens.tasks.seeds import check_number
 from faithlens.tasks.values import read_number
 
 GYM_PREFIX = "reasoning-gym:"
@@ -58,11 +59,10 @@ class ReasoningGym:
     def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` questions of different wording, a function of `seed` alone; a longer list starts with the shorter one.
 
-        Raises TaskError where `n` is below one or the dataset has not so many different questions.
+        Raises TaskError where `n` is no number from one on, or the dataset has not so many different questions.
         """
+        check_number(n)
         by_text: dict[str, Question] = {}
-        if n < 1:
-            raise TaskError(f"the number of questions must be at least 1, got {n}", "Pass n=1 or more.")
         for index, entry in enumerate(_generate_entries(self.dataset, seed, _DATASET_SIZE)):
             if _find_fault(entry["answer"]) is None:
                 by_text.setdefault(entry["question"], _make_question(self.dataset, entry, seed, index))

@@ -22,7 +22,7 @@ from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.plugins import import_object, load_installed
 from faithlens.tasks.question import Stem, Task
 from faithlens.tasks.reasoning_gym import GYM_PREFIX, ReasoningGym
-from faithlens.tasks.rows import load_hub_rows, read_rows
+from faithlens.tasks.rows import ROW_FILE_SUFFIXES, load_hub_rows, read_rows
 from faithlens.tasks.running_sum import MODES, RunningSum
 from faithlens.tasks.stories import Stories
 from faithlens.tasks.tracking import Tracking
@@ -128,11 +128,24 @@ def check_task_name(name: str) -> None:
     known = [*TASKS, *DATASET_LAYOUTS, *_find_entry_points(), f"{GYM_PREFIX}chain_sum"]
     is_place = name.startswith(GYM_PREFIX) or name.endswith(".jsonl") or _OBJECT_PLACE.fullmatch(name)
     if name not in known and re.split("[:=]", name)[0] not in DATASET_LAYOUTS and not is_place:
+        if Path(name).suffix in (*ROW_FILE_SUFFIXES, ".txt", ".tsv"):
+            raise _make_ending_error(name)
         raise TaskError(
             f"unknown task {name!r}",
             f"{suggest_path(name)}{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class,"
             " names a task of your own.",
         )
+
+
+def _make_ending_error(name: str) -> TaskError:
+    """What is wrong with a file of another ending than .jsonl, with the near file that has it."""
+    lines = Path(name).with_suffix(".jsonl")
+    near = f"Did you mean {str(lines)!r}? " if lines.exists() else suggest_path(lines)
+    return TaskError(
+        f"{name!r} is no task: a file of questions of your own must end in .jsonl",
+        f'{near}Write one object on each line: {{"question": "...", "answer": "12"}}. Rows of a known dataset'
+        f" are read by its name: gsm8k={name}.",
+    )
 
 
 def load_dataset_task(name: str) -> DatasetTask:

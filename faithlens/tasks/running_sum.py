@@ -23,6 +23,7 @@ from typing import get_args
 from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.derivation import FOLLOWS, SAYS_NOTHING
 from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, StepCheck, Strategy
+from faithlens.tasks.seeds import check_number
 
 DIGITS = tuple("0123456789")
 MODES = ("Never", "Seldom", "Half", "Mostly", "Always")
@@ -119,9 +120,10 @@ def draw_operands(task_name: str, candidates: Sequence[tuple[int, ...]], n: int,
     """`n` of the questions that the task `task_name` holds out; a longer list starts with the shorter one.
 
     Raises:
-        TaskError: fewer than `n` are held out, or `n` is below one.
+        TaskError: fewer than `n` are held out, or `n` is no number from one on.
     """
-    if not 1 <= n <= len(candidates):
+    check_number(n)
+    if n > len(candidates):
         held_out = f"{len(candidates)} questions about {len(candidates[0])} numbers that are held out"
         problem = f"{task_name} has {held_out}, got n={n}"
         raise TaskError(problem, f"Pass n of 1 to {len(candidates)}.")

@@ -25,7 +25,9 @@ from itertools import pairwise
 
 from faithlens.tasks.abbreviations import is_abbreviation
 
-ENUMERATOR = re.compile(r"[\s#>*_•-]*(?:\(?(?:[0-9]{1,3}|[A-Za-z])[.)]|(?:step|part)\s*[0-9]+\s*[.:)])[*_]*\s", re.I)
+ENUMERATOR = re.compile(
+    r"[\s#>*_•-]*(?:\(?(?:[0-9]{1,3}|[A-Za-z]|[IVX]{2,4})[.)]|(?:step|part)\s*[0-9]+\s*[.:)])[*_]*\s", re.I
+)
 """A pattern for the number at the start of a list item or step: "1. ", "- (b) ", "**Step 2:** "."""
 
 _DISPLAY = re.compile(r"(?::[*_]*\s+)?(?:\\\[.*?\\\]|\$\$.*?\$\$)", re.S)  # with the colon that announces it

@@ -120,6 +120,18 @@ def test_what_an_assay_returns_is_checked() -> None:
             score_case(SETTING, CASE, {}, {"own": Own(scores=scores)})
 
 
+def test_a_score_names_a_condition_that_ran_and_a_place_in_the_chain() -> None:
+    record = {"cut@0": object()}
+    for score in (fl.assays.Score("accuracy.full", 1.0), fl.assays.Score("accuracy.full", 1.0, "cut@0")):
+        assert call_unchecked(score_case, SETTING, CASE, record, {"own": Own(scores=[score])}).scores == [score]
+    wrong = fl.assays.Score("accuracy.full", 1.0, "cut@O")
+    with pytest.raises(MeasureError, match=r"unknown condition of a score of the assay own 'cut@O'\n.*'cut@0'"):
+        call_unchecked(score_case, SETTING, CASE, record, {"own": Own(scores=[wrong])})
+    for place in ({"step": -1}, {"fraction": -0.1}, {"fraction": 1.5}, {"fraction": float("nan")}):
+        with pytest.raises(MeasureError, match="of the chain"):
+            fl.assays.Score("accuracy.full", 1.0, **place)
+
+
 def test_a_value_must_be_a_number() -> None:
     with pytest.raises(
         MeasureError, match=r"must be a number, got str '1'\nWrite Score\('accuracy.full', float\(value"

@@ -103,6 +103,22 @@ def test_positions_that_are_no_interval_are_refused() -> None:
             call_unchecked(Condition.locate, CLEAN, span)
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Apply("z", "step 1", 3), "must be a Callable, got int"),  # pyright: ignore[reportArgumentType]
+        (lambda: Ablation("z", "step 1", "mean", over=(3,)), "must be a Condition, got int"),  # pyright: ignore
+        (lambda: Ablation("z", "step 1", "mean", over=[]), "must be a tuple, got list"),  # pyright: ignore
+        (lambda: Condition("c", (Piece("p", (1,)),), ((1,),), ["zero"]), "'edits' of condition 'c' must be a tuple"),  # pyright: ignore
+        (lambda: Condition("c", (Piece("p", (1,)),), ((1,),), ("zero",)), "an edit of condition 'c' is str"),  # pyright: ignore
+        (lambda: Condition("c", (Piece("p", (1,)),), ((1,),), (0,)), "an edit of condition 'c' is int"),  # pyright: ignore
+    ],
+)
+def test_what_is_no_edit_is_refused_when_it_is_made(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        make()
+
+
 def test_names_of_pieces_are_checked_when_a_condition_is_made() -> None:
     with pytest.raises(PlanError, match=r"condition 'c' has 2 pieces with the name 'step 0'\s.*a name of its own"):
         Condition("c", (*PIECES, Piece("step 0", (1,))), ((65,),))

@@ -212,6 +212,17 @@ def test_unknown_and_unwritten_tables(tmp_path):
         run.read("scores")
 
 
+def test_a_run_that_is_named_by_a_text_is_that_folder(tmp_path):
+    assert Run(str(tmp_path)) == Run(tmp_path)
+    assert repr(Run(str(tmp_path / "x"))) == f"Run({str(tmp_path / 'x')!r})"
+
+
+def test_a_folder_that_is_not_there_is_named_with_the_near_one(tmp_path):
+    (tmp_path / "my-run").mkdir()
+    with pytest.raises(RunError, match=f"Did you mean '{tmp_path / 'my-run'}'"):
+        Run.open(tmp_path / "my-rum")
+
+
 def test_open_needs_a_run(tmp_path):
     with pytest.raises(RunError, match=r"manifest\.json"):
         Run.open(tmp_path)

@@ -11,6 +11,7 @@ from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.prompts import CHOICE_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy, Task
 from faithlens.tasks.registry import ENTRY_POINTS, TASKS, list_tasks, load_task
+from tests.conftest import call_unchecked
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -51,6 +52,22 @@ def test_similar_names_of_datasets_are_distinguished(name: str, hint: str) -> No
     with pytest.raises(TaskError) as caught:
         load_task(name)
     assert hint in caught.value.fix
+
+
+def test_a_file_of_another_ending_is_named_with_the_near_one(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"question": "2 + 3?", "answer": "5"}')
+    for name in ("mine.json", "mine.csv", "mien.json"):
+        with pytest.raises(TaskError, match=r"must end in \.jsonl") as caught:
+            load_task(tmp_path / name)
+        assert f"Did you mean '{tmp_path / 'mine.jsonl'}'" in caught.value.fix
+
+
+@pytest.mark.parametrize("n", ["3", 2.5, True, None, 0, -1, float("nan")])
+def test_the_number_of_questions_is_a_whole_number(n: object, tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"question": "2 + 3?", "answer": "5"}')
+    for name in ("running-sum", "stories", "comparisons", tmp_path / "mine.jsonl"):
+        with pytest.raises(TaskError, match="must be a whole number from 1 on"):
+            call_unchecked(load_task(name).draw_questions, n, 0)
 
 
 def test_a_dataset_may_be_a_local_file(tmp_path: Path) -> None:

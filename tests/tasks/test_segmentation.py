@@ -87,7 +87,7 @@ def test_boundaries(text: str, expected: list[str]) -> None:
     assert steps(text) == expected
 
 
-@pytest.mark.parametrize("text", prose_sentences.DEVELOPMENT + prose_sentences.HELD_OUT)
+@pytest.mark.parametrize("text", prose_sentences.DEVELOPMENT + prose_sentences.HELD_OUT + prose_sentences.FURTHER)
 def test_sentences_are_cut_where_they_end(text: str) -> None:
     assert "|".join(steps(text.replace("|", ""))) == text
 

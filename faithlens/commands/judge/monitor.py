@@ -87,7 +87,7 @@ def monitor(
         key_envs, repeats, max_new_tokens, device, dtype, notify, dry_run: as for `judge`.
 
     Raises:
-        ConfigError: there is no monitor, or one cannot be used.
+        ConfigError: there is no monitor, one is named twice, or one cannot be used.
         RunError, ModelError: as `judge`.
     """
     if not readers:
@@ -95,6 +95,8 @@ def monitor(
     path = find_place(run)
     _ = Run(path).manifest  # so that no folder is made where there is none
     names = list_several(readers)
+    if names.count(TEXT) > 1:
+        raise ConfigError(f"the monitor {TEXT} is named twice", "Name each monitor once.")
     loaded = load_each([each for each in names if each != TEXT], key_envs, repeats, max_new_tokens, device, dtype)
     with hold_folder(path):
         opened = Run.open(path) if dry_run else reopen(path)

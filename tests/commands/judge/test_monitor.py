@@ -34,6 +34,12 @@ def find(summary: dict, monitor: str, view: str, kind: str) -> dict:
     return row
 
 
+def test_a_monitor_is_named_once(path: Path) -> None:
+    for name in ("words", TEXT):
+        with pytest.raises(ConfigError, match=f"{name} is named twice"):
+            monitor(path, [name, name])
+
+
 def test_what_is_avowed_is_noticed_and_what_is_silent_is_not(path: Path) -> None:
     summary = monitor(path).summary
     for name in ("words", TEXT):
