@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import faithlens as fl
 from faithlens.assays.battery import collect_conditions, score_case
@@ -14,6 +15,7 @@ from faithlens.commands.identity import hash_questions
 from faithlens.commands.prepare import draw_questions
 from faithlens.errors import ConfigError, MeasureError, RunError, TaskError
 from faithlens.measures.catalogue import Measure, registry
+from faithlens.plan.capture import Record
 from tests.assays.sum_by_hand import CASE, SETTING
 from tests.conftest import call_unchecked
 
@@ -121,12 +123,12 @@ def test_what_an_assay_returns_is_checked() -> None:
 
 
 def test_a_score_names_a_condition_that_ran_and_a_place_in_the_chain() -> None:
-    record = {"cut@0": object()}
+    record = {"cut@0": Record(fl.interventions.make_full_cot(CASE), torch.zeros(len(CASE.candidates)))}
     for score in (fl.assays.Score("accuracy.full", 1.0), fl.assays.Score("accuracy.full", 1.0, "cut@0")):
-        assert call_unchecked(score_case, SETTING, CASE, record, {"own": Own(scores=[score])}).scores == [score]
+        assert score_case(SETTING, CASE, record, {"own": Own(scores=[score])}).scores == [score]
     wrong = fl.assays.Score("accuracy.full", 1.0, "cut@O")
     with pytest.raises(MeasureError, match=r"unknown condition of a score of the assay own 'cut@O'\n.*'cut@0'"):
-        call_unchecked(score_case, SETTING, CASE, record, {"own": Own(scores=[wrong])})
+        score_case(SETTING, CASE, record, {"own": Own(scores=[wrong])})
     for place in ({"step": -1}, {"fraction": -0.1}, {"fraction": 1.5}, {"fraction": float("nan")}):
         with pytest.raises(MeasureError, match="of the chain"):
             fl.assays.Score("accuracy.full", 1.0, **place)

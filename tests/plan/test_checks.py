@@ -103,20 +103,23 @@ def test_positions_that_are_no_interval_are_refused() -> None:
             call_unchecked(Condition.locate, CLEAN, span)
 
 
+ONE = ("c", (Piece("p", (1,)),), ((1,),))
+
+
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("kind", "given", "words"),
     [
-        (lambda: Apply("z", "step 1", 3), "must be a Callable, got int"),  # pyright: ignore[reportArgumentType]
-        (lambda: Ablation("z", "step 1", "mean", over=(3,)), "must be a Condition, got int"),  # pyright: ignore
-        (lambda: Ablation("z", "step 1", "mean", over=[]), "must be a tuple, got list"),  # pyright: ignore
-        (lambda: Condition("c", (Piece("p", (1,)),), ((1,),), ["zero"]), "'edits' of condition 'c' must be a tuple"),  # pyright: ignore
-        (lambda: Condition("c", (Piece("p", (1,)),), ((1,),), ("zero",)), "an edit of condition 'c' is str"),  # pyright: ignore
-        (lambda: Condition("c", (Piece("p", (1,)),), ((1,),), (0,)), "an edit of condition 'c' is int"),  # pyright: ignore
+        (Apply, ("z", "step 1", 3), "must be a Callable, got int"),
+        (Ablation, ("z", "step 1", "mean", None, None, (3,)), "must be a Condition, got int"),
+        (Ablation, ("z", "step 1", "mean", None, None, []), "must be a tuple, got list"),
+        (Condition, (*ONE, ["zero"]), "'edits' of condition 'c' must be a tuple, got list"),
+        (Condition, (*ONE, ("zero",)), "an edit of condition 'c' is str"),
+        (Condition, (*ONE, (0,)), "an edit of condition 'c' is int"),
     ],
 )
-def test_what_is_no_edit_is_refused_when_it_is_made(make: Callable[[], object], words: str) -> None:
+def test_what_is_no_edit_is_refused_when_it_is_made(kind: type, given: tuple[object, ...], words: str) -> None:
     with pytest.raises(PlanError, match=words):
-        make()
+        call_unchecked(kind, *given)
 
 
 def test_names_of_pieces_are_checked_when_a_condition_is_made() -> None:

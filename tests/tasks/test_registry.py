@@ -11,7 +11,7 @@ from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.prompts import CHOICE_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy, Task
 from faithlens.tasks.registry import ENTRY_POINTS, TASKS, list_tasks, load_task
-from tests.conftest import call_unchecked
+from faithlens.tasks.seeds import check_number
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -63,11 +63,16 @@ def test_a_file_of_another_ending_is_named_with_the_near_one(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("n", ["3", 2.5, True, None, 0, -1, float("nan")])
-def test_the_number_of_questions_is_a_whole_number(n: object, tmp_path: Path) -> None:
+def test_the_number_of_questions_is_a_whole_number(n: object) -> None:
+    with pytest.raises(TaskError, match="must be a whole number from 1 on"):
+        check_number(n)
+
+
+def test_every_task_checks_the_number_of_questions(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text('{"question": "2 + 3?", "answer": "5"}')
     for name in ("running-sum", "stories", "comparisons", tmp_path / "mine.jsonl"):
-        with pytest.raises(TaskError, match="must be a whole number from 1 on"):
-            call_unchecked(load_task(name).draw_questions, n, 0)
+        with pytest.raises(TaskError, match="must be a whole number from 1 on, got 0"):
+            load_task(name).draw_questions(0, 0)
 
 
 def test_a_dataset_may_be_a_local_file(tmp_path: Path) -> None:
