@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from faithlens.errors import ConfigError, TaskError, check_choice, check_fields, list_several, suggest_path
+from faithlens.errors import ConfigError, RunError, TaskError, check_choice, check_fields, list_several, suggest_path
 from faithlens.execution.options import BACKENDS, Backend, Sampling, check_sampler_options
 from faithlens.interventions.editor_names import check_editor
 from faithlens.measures.catalogue import SUITES, check_assay_name
@@ -165,7 +165,15 @@ class AuditConfig:
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> "AuditConfig":
-        """The options that `to_dict` made plain, read from a manifest."""
+        """The options that `to_dict` made plain, read from a manifest.
+
+        Raises:
+            RunError: they are those of another version of faithlens.
+        """
+        known = {each.name for kind in (cls, Sampling) for each in fields(kind)}
+        if unknown := {*entries, *entries["sampling"]} - known:
+            problem = f"the run has options that this faithlens does not know: {', '.join(sorted(unknown))}"
+            raise RunError(problem, "Use the version of faithlens that began the run (manifest.json, versions).")
         subjects = tuple(Subject(**each) for each in entries["subjects"])
         rest: dict[str, Any] = {"assays": tuple(entries["assays"]), "sampling": Sampling(**entries["sampling"])}
         plain: dict[str, Any] = {**entries, "subjects": subjects, **rest}

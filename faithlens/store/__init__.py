@@ -29,6 +29,7 @@ from faithlens.store.lease import EXPIRY_SECONDS, Leases, name_unit_file
 from faithlens.store.lock import hold_folder
 from faithlens.store.manifest import (
     MANIFEST_NAME,
+    describe_code,
     list_differences,
     list_identity_differences,
     make_manifest,
@@ -59,6 +60,7 @@ __all__ = [
     "RunVerdict",
     "UnitList",
     "add_given_columns",
+    "describe_code",
     "find_place",
     "hold_folder",
     "list_differences",

@@ -35,10 +35,12 @@ class Fault:
     Attributes:
         name: the path of the file in the run folder, with forward slashes.
         reason: what is wrong with it, as the end of a sentence that starts with its name.
+        is_foreign: whether nothing is done again in place of this file.
     """
 
     name: str
     reason: str
+    is_foreign: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} {self.reason}"
@@ -49,9 +51,9 @@ def list_faults(
 ) -> list[Fault]:
     """The faults of a run folder, whose manifest and records of units list `files` with their digests.
 
-    Parts in `unfinished` may be there or not: their unit is not finished, and nothing reads them. A finished table
-    needs no parts: if all of them were removed to save space, this counts as a fault only where `with_parts` is set,
-    because a run that is continued needs them.
+    Parts in `unfinished` may be there or not: their unit is not finished, and nothing reads them, unless the run has a
+    verdict, which needs all units. A finished table needs no parts: if all of them were removed to save space, this
+    counts as a fault only where `with_parts` is set, because a run that is continued needs them.
     """
     listed = {name: read_digest(entry) for name, entry in files.items()}
     by_digest = {digest: name for name, digest in listed.items()}
@@ -62,8 +64,13 @@ def list_faults(
         for name, digest in listed.items()
         if not name.startswith(removed) and (fault := find_listed_fault(folder, name, digest, by_digest))
     ]
+    if VERDICT_NAME in listed:  # nothing is decided before all units are finished
+        faults += [Fault(name, "is not listed in the manifest, which lists a verdict") for name in sorted(unfinished)]
     known = {*listed, *unfinished}
-    return faults + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(present, known)]
+    return faults + [
+        Fault(name, _explain_foreign(folder / name, by_digest), is_foreign=is_part(name) and not is_judged(name))
+        for name in _list_foreign(present, known)
+    ]
 
 
 def is_part(name: str) -> bool:
@@ -91,13 +98,14 @@ def find_fault(name: str, content: bytes, expected: FileDigest | None) -> Fault 
 
 def make_fault_error(folder: Place, faults: Iterable[Fault]) -> RunError:
     """The error that names what must not be believed."""
-    named = [str(fault) for fault in faults]
+    listed = [*faults]
+    named = [str(fault) for fault in listed]
     more = f"; and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
     problem = f"the run in {folder} is not as faithlens wrote it: {'; '.join(named[:_MOST_NAMED])}{more}"
-    return RunError(
-        problem,
-        "Restore the files from a copy, or do the damaged batches again: faithlens audit --resume DIR.",
-    )
+    again = "do the damaged batches again: faithlens audit --resume DIR"
+    if all(is_judged(fault.name) for fault in listed):
+        again = "repeat the command faithlens judge or monitor, which makes them again"
+    return RunError(problem, f"Restore the files from a copy, or {again}.")
 
 
 def find_listed_fault(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from faithlens.errors import RunError
-from faithlens.store.places import Place, exists, get_store, is_address, raise_os_errors, read_content
+from faithlens.store.places import Place, check_regular, exists, get_store, is_address, raise_os_errors, read_content
 
 _BLOCK_BYTES = 1 << 20
 
@@ -43,6 +43,7 @@ class FileDigest(NamedTuple):
         """The digest of a file. Raises OSError where it cannot be read."""
         if is_address(path):
             return cls.of_content(read_content(path))
+        check_regular(path)
         digest, length = hashlib.sha256(), 0
         with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):

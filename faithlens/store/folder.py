@@ -22,14 +22,16 @@ from faithlens.store.faults import (
 )
 from faithlens.store.files import FileDigest, lies_in, move_file, read_digest, remove_temporary_files, write_atomically
 from faithlens.store.lease import UNITS_FOLDER, list_living, list_unit_files, name_unit_file
+from faithlens.store.lock import LOCK_NAME, WRITER_NAME
 from faithlens.store.manifest import (
+    MANIFEST_NAME,
     format_json,
     list_identity_differences,
     parse_json,
     read_manifest,
     write_manifest,
 )
-from faithlens.store.places import Place, exists, is_address, list_files, read_content, remove_file
+from faithlens.store.places import Place, exists, is_address, list_files, raise_os_errors, read_content, remove_file
 from faithlens.store.tables import name_part
 from faithlens.store.units import UNITS_NAME, UnitList, UnitRecord, list_recorded, merge_entries, read_records
 
@@ -289,7 +291,7 @@ class RunFolder:
     def _report_and_set_aside(self, faults: Iterable[Fault], names: Iterable[str]) -> None:
         for fault in faults:
             next_step = "faithlens judge or monitor makes it again" if is_judged(fault.name) else "is done again"
-            words = f"In {self.path}, {fault}. It is set aside, and {next_step}."
+            words = f"In {self.path}, {fault}. It is set aside{'' if fault.is_foreign else f', and {next_step}'}."
             _LOG.warning("%s", escape_controls(words))
         for name in sorted(names):
             self._set_aside(name)
@@ -311,6 +313,19 @@ class RunFolder:
         """Move a file into a folder of its own, if it is there."""
         if lies_in(self.path / name, self.path):
             move_file(self.path / name, self.path / SET_ASIDE_NAME / name)
+
+
+def list_contents(folder: Place) -> list[str]:
+    """What a folder holds, without the lock and the unfinished manifest of a writer that was killed at its start."""
+    try:
+        with raise_os_errors(folder):
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    except OSError as error:
+        problem = f"the folder {folder} cannot be read: {error.strerror or error}"
+        raise RunError(problem, "Check that it exists and that you may read it, then repeat the command.") from error
+    return [
+        name for name in names if name not in (LOCK_NAME, WRITER_NAME) and not name.startswith(f".{MANIFEST_NAME}.")
+    ]
 
 
 def _is_for_units(name: str) -> bool:

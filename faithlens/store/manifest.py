@@ -55,14 +55,18 @@ def make_manifest(
     return {
         "config": dict(config),
         "seed": seed,
-        "versions": read_versions(),
-        "code": hash_code(),
+        **describe_code(),
         "commit": read_commit(),
         "device": device,
         "platform": platform.platform(),
         "inputs": dict(inputs or {}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def describe_code() -> dict[str, Any]:
+    """What computes the numbers: the versions of libraries, and the digest of faithlens' own code."""
+    return {"versions": read_versions(), "code": hash_code()}
 
 
 def read_versions() -> dict[str, str | None]:

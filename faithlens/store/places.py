@@ -9,6 +9,7 @@ used like a folder; what the two do differently is here:
 """
 
 import errno
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -92,9 +93,16 @@ def read_content(place: Place) -> bytes:
     """The content of a file or object. Raises OSError where it cannot be read."""
     with raise_os_errors(place):
         if not is_address(place):
+            check_regular(place)
             return place.read_bytes()
         store, path = get_store(place)
         return store.cat_file(path)
+
+
+def check_regular(path: Path) -> None:
+    """Raise OSError for a pipe or a device, whose content may have no end; for a folder, reading it says so."""
+    if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, and no file")
 
 
 def remove_file(place: Place) -> None:

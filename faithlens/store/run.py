@@ -15,13 +15,12 @@ import pyarrow.parquet as pq
 from faithlens.console import format_html_table
 from faithlens.errors import RunError
 from faithlens.measures.catalogue import describe_own_measures, restore_measures
-from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, make_fault_error
+from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, Fault, make_fault_error
 from faithlens.store.files import FileDigest, quote_key, remove_temporary_files, write_atomically
-from faithlens.store.folder import CHAINS_FOLDER, RunFolder
+from faithlens.store.folder import CHAINS_FOLDER, RunFolder, list_contents
 from faithlens.store.lease import name_unit_file
-from faithlens.store.lock import LOCK_NAME, WRITER_NAME
-from faithlens.store.manifest import MANIFEST_NAME, write_manifest
-from faithlens.store.places import Place, exists, find_place, is_address, raise_os_errors
+from faithlens.store.manifest import write_manifest
+from faithlens.store.places import Place, exists, find_place, is_address
 from faithlens.store.tables import (
     SCHEMAS,
     Rows,
@@ -29,10 +28,12 @@ from faithlens.store.tables import (
     get_schema,
     make_gate_table,
     name_part,
+    parse_table,
     sort_rows,
     to_frame,
+    write_parquet,
 )
-from faithlens.store.units import UnitRecord
+from faithlens.store.units import UnitRecord, check_rows_of_unit
 from faithlens.store.verdict import RunVerdict
 
 
@@ -96,7 +97,7 @@ class Run(RunFolder):
     @staticmethod
     def is_used(path: str | Place) -> bool:
         """Whether the folder `path` holds anything."""
-        return bool(_list_contents(_make_path(path)))
+        return bool(list_contents(_make_path(path)))
 
     @classmethod
     def open(cls, path: str | Place) -> "Run":
@@ -230,7 +231,7 @@ class Run(RunFolder):
             MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
         """
         parts = {name_part(table, key): check_rows(table, rows) for table, rows in tables.items()}
-        writers = {name: partial(_write_parquet, data=data) for name, data in parts.items()}
+        writers = {name: partial(write_parquet, data=data) for name, data in parts.items()}
         return self._keep_unit(key, writers, facts or {}, digest)
 
     def read_part(self, table: str, key: str) -> bytes:
@@ -337,11 +338,19 @@ class Run(RunFolder):
 
     def _write_table(self, name: str, data: pa.Table) -> None:
         with self._write_file(name) as temporary:
-            _write_parquet(temporary, data)
+            write_parquet(temporary, data)
 
     def _read_files(self, table: str, names: list[str]) -> pa.Table:
-        files = self.files
-        pieces = [pq.read_table(pa.BufferReader(self._read_listed(name, files))) for name in names]
+        files, units = self.files, self.read_unit_list().units
+        owners = {name_part(table, key): unit for key, unit in units.items()}
+        pieces = list[pa.Table]()
+        for name in names:
+            try:
+                pieces.append(parse_table(table, self._read_listed(name, files)))
+                if name in owners:
+                    check_rows_of_unit(pieces[-1], owners[name])
+            except ValueError as error:
+                raise make_fault_error(self.path, [Fault(name, str(error))]) from error
         return sort_rows(table, pa.concat_tables(pieces, promote_options="default"))
 
     def _list_parts(self, table: str) -> list[str]:
@@ -358,28 +367,10 @@ def _write_content(path: Place, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _write_parquet(path: Place, data: pa.Table) -> None:
-    with path.open("wb") as file:  # pyarrow takes UTF-8 paths only
-        pq.write_table(data, file)
-
-
 def _name_parts(table: str) -> str:
     """The start of the names of the parts of a table."""
     get_schema(table)
     return f"parts/{table}/"
-
-
-def _list_contents(folder: Place) -> list[str]:
-    """What a folder holds, without the lock and the unfinished manifest of a writer that was killed at its start."""
-    try:
-        with raise_os_errors(folder):
-            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    except OSError as error:
-        problem = f"the folder {folder} cannot be read: {error.strerror or error}"
-        raise RunError(problem, "Check that it exists and that you may read it, then repeat the command.") from error
-    return [
-        name for name in names if name not in (LOCK_NAME, WRITER_NAME) and not name.startswith(f".{MANIFEST_NAME}.")
-    ]
 
 
 def _make_path(path: str | Place) -> Place:

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from faithlens.errors import RunError, check_choice
 from faithlens.measures.catalogue import check_value
 from faithlens.store.files import quote_key
+from faithlens.store.places import Place
 
 TEXT, TEXTS, INT = pa.string(), pa.list_(pa.string()), pa.int64()
 INTS, REAL, REALS = pa.list_(pa.int64()), pa.float64(), pa.list_(pa.float64())
@@ -116,6 +118,25 @@ def check_rows(table: str, rows: Rows) -> pa.Table:
         raise RunError(problem, f"Give each column its type: {schema}") from error
     _check_values(table, frame)
     return data.replace_schema_metadata(None)
+
+
+def parse_table(table: str, content: bytes) -> pa.Table:
+    """The rows that a file of a table holds. Raises ValueError, as the end of a sentence, where it holds none."""
+    try:
+        data = pq.read_table(pa.BufferReader(content))
+    except pa.ArrowException as error:
+        raise ValueError("holds no table") from error
+    schema = add_given_columns(table, data.column_names)
+    is_known = all(field.name in schema.names and field.type == schema.field(field.name).type for field in data.schema)
+    if not is_known or any(not field.nullable and field.name not in data.column_names for field in schema):
+        raise ValueError(f"does not have the columns of {table}")
+    return data
+
+
+def write_parquet(path: Place, data: pa.Table) -> None:
+    """Write a table to a file. Raises OSError where it cannot be written."""
+    with path.open("wb") as file:  # pyarrow takes UTF-8 paths only
+        pq.write_table(data, file)
 
 
 def add_given_columns(table: str, names: Iterable[str]) -> pa.Schema:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from faithlens.store.faults import Fault
 from faithlens.store.files import write_once
 from faithlens.store.lease import list_unit_files, name_unit_file
@@ -113,3 +115,11 @@ def merge_entries(manifest: Mapping[str, Any], records: Iterable[UnitRecord]) ->
         for name, entries in record.facts.items():
             merged[name] = merged.get(name, {}) | entries
     return merged
+
+
+def check_rows_of_unit(rows: pa.Table, unit: Mapping[str, Any]) -> None:
+    """Raise ValueError, as the end of a sentence, where a part has rows of no model, task or question of its unit."""
+    known = {"model": {unit["model"]}, "task": {unit["task"]}, "question": {*unit["questions"]}}
+    for name, values in known.items():
+        if foreign := {*rows[name].unique().to_pylist()} - values:
+            raise ValueError(f"has rows of the {name} {min(foreign)!r}, which is none of its unit")

@@ -69,6 +69,22 @@ def link_to_nothing(run: Run) -> None:
     (run.path / PART).symlink_to("nowhere")
 
 
+def put_pipe(run: Run) -> None:
+    """A reader of a pipe would wait for ever."""
+    (run.path / PART).unlink()
+    os.mkfifo(run.path / PART)
+
+
+def link_to_device(run: Run) -> None:
+    """Its content has no end."""
+    (run.path / PART).unlink()
+    (run.path / PART).symlink_to("/dev/zero")
+
+
+def add_pipe(run: Run) -> None:
+    os.mkfifo(run.path / "parts/scores/a%20t%202.parquet")
+
+
 def copy_over_other(run: Run) -> None:
     shutil.copy(run.path / OTHER, run.path / PART)
 
@@ -112,6 +128,9 @@ DAMAGES: dict[Callable[[Run], None], str] = {
     delete: f"{PART} is missing",
     put_folder: f"{PART} cannot be read",
     link_to_nothing: f"{PART} is missing",
+    put_pipe: f"{PART} cannot be read (it is a pipe or a device, and no file)",
+    link_to_device: f"{PART} cannot be read (it is a pipe or a device, and no file)",
+    add_pipe: "a%20t%202.parquet is not listed in the manifest",
     copy_over_other: f"{PART} holds the content of {OTHER}",
     copy_under_new_name: f"a%20t%202.parquet is not listed in the manifest, and holds the content of {PART}",
     take_from_other_run: f"{PART} was changed or exchanged",
@@ -219,3 +238,10 @@ def test_any_flipped_bit_in_any_file_is_noticed(data: st.DataObject, tmp_path_fa
         return
     assert path.name == "manifest.json"
     assert json.loads(content) == written  # white space between its entries, which means nothing
+
+
+def test_what_a_judge_left_half_done_is_left_to_the_next_judge(run: Run) -> None:
+    shutil.copy(run.path / PART, run.path / "parts/scores/readers.parquet")
+    with pytest.raises(RunError, match=r"parts/scores/readers\.parquet is not listed") as caught:
+        Run.open(run.path)
+    assert "repeat the command faithlens judge or monitor" in caught.value.fix

@@ -1,18 +1,31 @@
 """Units are kept by any number of workers, whole or not at all, and merged into the manifest by one process."""
 
+import io
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from faithlens.errors import RunError
 from faithlens.store import Run, UnitList, files, folder
+from faithlens.store.files import FileDigest
+from faithlens.store.manifest import write_manifest
 from tests.store.test_faults import make_scores
 
 KEYS = ("a t 0", "a t 1")
-UNITS = UnitList(("scores",), {key: {"digest": f"d{i}"} for i, key in enumerate(KEYS)}, {"a t": {"digest": "s"}})
+UNITS = UnitList(
+    ("scores",),
+    {
+        key: {"model": "a", "task": "t", "questions": [f"{i}{j}" for j in range(3)], "digest": f"d{i}"}
+        for i, key in enumerate(KEYS)
+    },
+    {"a t": {"digest": "s"}},
+)
 
 
 @pytest.fixture
@@ -193,3 +206,63 @@ def test_a_file_system_without_links_keeps_units_too(run: Run, monkeypatch: pyte
     assert not keep(run, 0)
     assert json.loads((run.path / "units/a%20t%200.json").read_text())["unit"] == KEYS[0]
     assert run.list_finished_units() == {KEYS[0]}
+
+
+def finish(run: Run) -> None:
+    """All units, the table and a verdict."""
+    assert keep(run, 0)
+    assert keep(run, 1)
+    run.merge_records()
+    run.finish()
+    run.write_json("verdict.json", {"subjects": []})
+
+
+def replace_with_digest(run: Run, name: str, content: bytes) -> None:
+    """Another content, whose digest stands in a manifest with a right seal: no digest shows the fault."""
+    (run.path / name).write_bytes(content)
+    files = run.manifest["files"] | {name: FileDigest.of_content(content)._asdict()}
+    write_manifest(run.path, {**run.manifest, "files": files})
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (lambda run: b"no table", "holds no table"),
+        (lambda run: (run.path / "parts/scores/a%20t%201.parquet").read_bytes(), "has rows of the question '10'"),
+        (lambda run: write_columns(question=["00"], value=[1.0]), "does not have the columns of scores"),
+        (lambda run: write_columns(**SCORE, value=["high"]), "does not have the columns of scores"),
+        (lambda run: write_columns(**SCORE, colour=["red"]), "does not have the columns of scores"),
+    ],
+    ids=["garbage", "another unit", "few columns", "another type", "a column more"],
+)
+def test_a_part_that_is_listed_and_wrong_is_refused(content: Callable[[Run], bytes], fault: str, run: Run) -> None:
+    finish(run)
+    replace_with_digest(run, PART, content(run))
+    with pytest.raises(RunError, match=rf"{PART} {fault}"):
+        Run.open(run.path).read("scores")
+
+
+SCORE = {name: ["x"] for name in ("model", "task", "question", "condition", "measure", "unit")}
+PART = "parts/scores/a%20t%200.parquet"
+
+
+def write_columns(**columns: list[object]) -> bytes:
+    """A parquet file."""
+    stream = io.BytesIO()
+    pq.write_table(pa.table(columns), stream)
+    return stream.getvalue()
+
+
+def test_a_verdict_without_all_units_is_not_believed(run: Run) -> None:
+    finish(run)
+    (run.path / PART).unlink()
+    files = {name: entry for name, entry in run.manifest["files"].items() if name != PART}
+    write_manifest(run.path, {**run.manifest, "files": files})
+    with pytest.raises(RunError, match=rf"{PART} is not listed in the manifest, which lists a verdict"):
+        Run.open(run.path)
+    again = Run.create(run.path, {"config": {}, "seed": 0}, resume=True)
+    assert again.list_finished_units() == {KEYS[1]}
+    assert not (run.path / "verdict.json").exists()
+    assert keep(again, 0)
+    again.merge_records()
+    assert sorted(Run.open(run.path).read("scores")["question"]) == ["00", "01", "02", "10", "11", "12"]

@@ -1,20 +1,25 @@
 """After the last unit of a run: merge, estimate, decide, report."""
 
+import logging
+
 from faithlens.commands.decide import judge_subjects
 from faithlens.commands.work.ledger import Ledger
 from faithlens.config import AuditConfig
-from faithlens.errors import RunError
+from faithlens.errors import RunError, escape_controls
 from faithlens.report.page import write_page
 from faithlens.stats.estimate import compute_estimates
 from faithlens.stats.reader import ReaderErrors
-from faithlens.store import READERS_NAME, Run
+from faithlens.store import READERS_NAME, Run, describe_code, list_identity_differences
 from faithlens.store.places import Place
 
 MOST_NAMED = 10  # units in one error
+_LOG = logging.getLogger(__name__)
 
 
 def conclude(run: Run) -> Run:
     """Write tables, estimates, verdicts and the report of a run whose units are all finished. No model is needed.
+
+    Where other code or versions do this than those that made the run, a warning and the manifest (`concluded`) say so.
 
     Raises:
         RunError: units are missing; they are named, with the reasons where they failed.
@@ -30,6 +35,11 @@ def conclude(run: Run) -> Run:
     who = [(subject.model, subject.task, facts[subject.key].get("truth")) for subject in config.subjects]
     tables = {"scores": scores, "traces": run.read("traces"), "estimates": table}
     run.write_json("verdict.json", {"subjects": list(judge_subjects(tables, who, config.criteria))})
+    if changed := list_identity_differences(run.manifest, describe_code()):
+        made = "estimates, verdicts and report are made by other code than the rows"
+        words = f"In {run.path}, {made}: {'; '.join(changed)}."
+        _LOG.warning("%s", escape_controls(words))
+        run.add_to_manifest("concluded", describe_code())
     write_page(run)
     return run
 

@@ -15,7 +15,7 @@ from faithlens.commands.work.units import list_audit_units
 from faithlens.commands.work.worker import Worker
 from faithlens.config import AuditConfig
 from faithlens.errors import ConfigError
-from faithlens.store import EXPIRY_SECONDS, Run, find_place, hold_folder
+from faithlens.store import EXPIRY_SECONDS, Run, describe_code, find_place, hold_folder
 from faithlens.store.places import Place
 
 
@@ -89,9 +89,11 @@ def conclude_run(path: str | Place) -> Run:
     """Merge, estimate, decide and report the run in the folder `path`, whose units are all finished.
 
     Raises:
-        RunError: units are missing, another process prepares or concludes the run, or files are damaged.
+        RunError: units are missing, another process prepares or concludes the run, files are damaged, or this process
+            has other code or versions than the one that prepared the run.
     """
     run = Run(find_place(path))
-    _ = run.manifest  # so that no folder is made where there is none
+    run.check_identity(describe_code())  # and no folder is made where there is none
     with hold_folder(run.path):
+        run.set_aside_derived()  # of a process that was killed while it concluded
         return conclude(Run.open(run.path))

@@ -11,6 +11,7 @@ from faithlens.commands import score as scoring
 from faithlens.commands.audit import audit, run_audit
 from faithlens.commands.identity import make_audit_manifest
 from faithlens.commands.progress import show_progress
+from faithlens.commands.work.conclude import conclude
 from faithlens.commands.work.ledger import Ledger
 from faithlens.commands.work.run import conclude_run, open_worker, prepare_run, work_on_run
 from faithlens.commands.work.units import BATCH_TABLES, list_audit_units, order_units
@@ -36,6 +37,30 @@ def test_workers_in_any_order_write_what_one_process_writes(whole: Run, tmp_path
     assert worker.done == [UNITS[2], UNITS[0], UNITS[1]]  # its own share first; one of it was done already
     assert work_on_run(path, rank=0, of=2).done == []
     assert list_differing(conclude_run(path), whole) == []
+
+
+def test_a_conclusion_that_was_killed_is_made_again(whole: Run, tmp_path: Path) -> None:
+    """The table was there, and its digest was not in the manifest yet."""
+    path = prepare(tmp_path / "run")
+    work_on_run(path)
+    (path / "traces.parquet").write_bytes(b"of a process that was killed")
+    assert list_differing(conclude_run(path), whole) == []
+
+
+def test_other_code_concludes_no_run_and_adds_to_a_finished_one_with_a_warning(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = prepare(tmp_path / "run")
+    work_on_run(path)
+    with monkeypatch.context() as patched:
+        patched.setattr("faithlens.store.manifest.hash_code", lambda: "0" * 64)
+        with pytest.raises(RunError, match=r"started with other options or inputs: code: .* '0000"):
+            conclude_run(path)
+        assert not (path / "verdict.json").exists()
+        run = conclude(Run.open(path))
+        assert "are made by other code than the rows: code: " in caplog.text
+        assert run.manifest["concluded"]["code"] == "0" * 64
+        assert run.manifest["code"] == whole.manifest["code"]
 
 
 def test_an_audit_that_was_prepared_can_be_ended_by_resume(whole: Run, tmp_path: Path) -> None:
