@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from faithlens.cli.interrupt import repeatable
 from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, escape_controls
@@ -160,7 +161,8 @@ def export(
         from faithlens.report.export import export_run, parse_form
         from faithlens.store import Run
 
-        written = export_run(Run.open(run), out, parse_form(to))
+        with repeatable("Nothing was written."):
+            written = export_run(Run.open(run), out, parse_form(to))
     typer.echo(escape_controls(f"Written: {written}"))
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faithlens.cli.interrupt import workable
+from faithlens.cli.interrupt import repeatable, workable
 from faithlens.cli.places import Place, check_run, parse_place
 from faithlens.console import SafeConsole
 from faithlens.errors import ConfigError
@@ -75,7 +75,8 @@ def conclude(
         from faithlens.commands.work.run import conclude_run
         from faithlens.report.terminal import format_summary
 
-        finished = conclude_run(run)
+        with repeatable(f"All finished units of {run} are kept."):
+            finished = conclude_run(run)
     console = SafeConsole()
     console.print(format_summary(finished))
     console.print_line(f"Report: {finished.report()}")

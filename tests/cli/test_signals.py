@@ -73,6 +73,31 @@ def test_a_signal_keeps_what_is_finished(
     pd.testing.assert_frame_equal(*tables)
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_to_a_command_that_reads_units_or_a_run_says_what_is_kept(
+    name: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The signal arrives while the digest of the first file is computed."""
+    monkeypatch.chdir(tmp_path)
+    assert run_command(monkeypatch, *WORDS, "--prepare-only", "--out", "run") == 0
+    assert run_command(monkeypatch, "run", command="work") == 0
+
+    def send(path: Path) -> None:
+        signal.raise_signal(getattr(signal, name))
+
+    start = "Interrupted." if name == "SIGINT" else f"Stopped by {name}."
+    for command, words, kept in (
+        ("conclude", ["run"], "All finished units of run are kept."),
+        ("export", ["run", "scores.parquet"], "Nothing was written."),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr("faithlens.store.files.check_regular", send)
+            assert run_command(patched, *words, command=command) == code
+        assert f"{start} {kept}\nTo go on, run the same command again." in capsys.readouterr().err
+        assert run_command(monkeypatch, *words, command=command) == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
 @pytest.mark.parametrize(
     ("name", "code", "n_kept"), [("SIGINT", 130, 2), ("SIGTERM", 143, 2), ("SIGHUP", 129, 2), ("SIGUSR1", 138, 4)]
 )
