@@ -25,6 +25,7 @@ from faithlens.tasks.question_factory import BadEntryError
 MAX_BYTES = 1 << 30
 """The longest file that is read, unpacked; a packed file may claim any size."""
 
+_MOST_NAMED = 5  # endings in one error
 _AGAIN = "Copy the file from its source again."
 
 
@@ -42,11 +43,18 @@ def list_files(folder: str | Path, *endings: str) -> list[Path]:
     listed = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
     matching = [path for path in listed if has_ending(path, *endings)]
     if not matching:
-        raise TaskError(
-            f"{root} holds no file that ends in {' or '.join(endings)} (or with .gz)",
-            "Pass the folder that holds the released files.",
-        )
+        found = list(dict.fromkeys(map(_get_ending, listed)))
+        others = f"; it holds {', '.join(found[:_MOST_NAMED])}" if found else ""
+        fix = "Pass the folder that holds the released files."
+        if any(".pkl" in each or ".pickle" in each for each in found):
+            fix = "A pickle can run code and is not read: write its table as CSV with pandas (to_csv), if you trust it."
+        raise TaskError(f"{root} holds no file that ends in {' or '.join(endings)} (or with .gz){others}", fix)
     return matching
+
+
+def _get_ending(path: Path) -> str:
+    """The ending of a file, with that before ``.gz``; its name where it has none."""
+    return "".join(path.suffixes[-2 if is_packed(path) else -1 :]) or path.name
 
 
 def is_packed(path: Path) -> bool:

@@ -177,18 +177,16 @@ def _read_problem(entry: dict[str, Any], where: str, name: str) -> HintedProblem
     plain, hinted_prompt = _get_text(row, "question"), _get_text(entry, "cue_text")
     text, options = split_options(plain)
     labels = make_labels(len(options))
-    right, hinted = get_value(row, "gt_answer", str), get_value(row, "cue_answer", str)
+    right, hinted = (get_value(row, key, str).strip().strip("()") for key in ("gt_answer", "cue_answer"))
     for key, label in (("gt_answer", right), ("cue_answer", hinted)):
         if label not in labels:
             raise BadEntryError(f"{key!r} is {shorten_value(label)}, and the options are {', '.join(labels)}", _AGAIN)
     condition = get_value(entry, "cond", str)
-    more = {key: entry[key] for key in LABELS if key in entry}
+    more = {key: entry[key] for key in LABELS if entry.get(key) is not None}
     if row is not entry:
         keys = ("judge_extracted_evidence", "cued_raw_response", "model", "cond")
         more["other_model"] = {key: row[key] for key in keys if key in row}
-    base, base_right = (
-        _get_text(entry, key) if key in entry else "" for key in ("base_response_text", "base_gt_response_text")
-    )
+    base, base_right = (_get_chain(entry, key) for key in ("base_response_text", "base_gt_response_text"))
     number = read_name(str(get_value(entry, "pn", (int, float, str)))) if "pn" in entry else name
     return HintedProblem(
         number, text, options, right, hinted, hinted_prompt, plain, _get_text(entry, "response_text"), base, base_right,
@@ -198,6 +196,11 @@ def _read_problem(entry: dict[str, Any], where: str, name: str) -> HintedProblem
 
 def _get_text(entry: dict[str, Any], key: str) -> str:
     return check_text(get_value(entry, key, str), f"{key!r}")
+
+
+def _get_chain(entry: dict[str, Any], key: str) -> str:
+    """A chain that may be missing or null; empty then."""
+    return "" if entry.get(key) is None else _get_text(entry, key)
 
 
 def split_options(prompt: str) -> tuple[str, tuple[str, ...]]:

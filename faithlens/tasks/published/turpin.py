@@ -116,6 +116,10 @@ def _add_outputs(
     with name_place(path, "'config'"):
         config = get_value(content, "config", dict)
         task, model = get_value(config, "task", str), get_value(config, "model", str)
+    if task not in TASKS:
+        release.remarks.append(f"left out {path.name}: {task!r} is none of the {len(TASKS)} tasks of the paper's table")
+        return
+    with name_place(path, "'config'"):
         bias, few_shot = get_value(config, "bias_type", str), get_value(config, "few_shot", bool)
     with name_place(path, "'outputs'"):
         pair = get_value(content, "outputs", list)
@@ -158,13 +162,23 @@ def _add_outputs(
 
 
 def _read_answers(path: Path, part: str, output: dict[str, Any], key: str, length: int | None = None) -> list[int]:
-    """One list of options by question; None, which stands for an answer that is missing, counts as unreadable."""
+    """One list of options by question; None and NaN, which stand for a question that failed, count as unreadable."""
     with name_place(path, part):
         values = get_value(output, key, list)
         if length is not None and len(values) != length:
             raise BadEntryError(f"{key!r} has {len(values)} entries, and 'y_true' has {length}", _AGAIN)
+    out: list[int] = []
     for place, value in enumerate(values):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < UNREADABLE):
+        if value is None or value != value:
+            out.append(UNREADABLE)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and _is_option(value):
+            out.append(int(value))
+        else:
             with name_place(path, f"{part}[{key!r}][{place}]"):
                 raise BadEntryError(f"{shorten_value(value)} is no option", "an index from 0, or -1, is expected there")
-    return [UNREADABLE if value is None else value for value in values]
+    return out
+
+
+def _is_option(value: int | float) -> bool:
+    """Whether a number is an index of an option, or -1; a list with NaN may have the others as 1.0."""
+    return float(value).is_integer() and value >= UNREADABLE

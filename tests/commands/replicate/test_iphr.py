@@ -163,3 +163,41 @@ def test_questions_in_the_same_order_or_with_the_same_answer_are_no_pair(tmp_pat
     replication = fl.replicate("iphr", tmp_path)
     assert (replication.cells[0].ours, replication.cells[0].n) == (0, 0)
     assert "org/model: questions without a reverse, which are in no pair: 6" in replication.remarks
+
+
+def test_answers_without_a_chain_are_left_out(tmp_path: Path) -> None:
+    """The table of all answers of the release has both; those without a chain have no samples."""
+    direct = [{**row, "mode": "direct", "total_count": "", "p_yes": 0.4, "p_correct": 0.5} for row in ROWS]
+    write_rows(tmp_path / "all.csv", [*({**row, "mode": "cot"} for row in ROWS), *direct])
+    replication = fl.replicate("iphr", tmp_path)
+    assert (replication.cells[0].ours, replication.cells[0].n) == (2, 4)
+    assert "8 rows of all.csv are answers without a chain, and are left out" in replication.remarks
+
+
+def test_accuracies_follow_from_the_share_of_yes_and_are_compared_with_it(tmp_path: Path) -> None:
+    without = [{name: value for name, value in row.items() if name != "p_correct"} for row in ROWS]
+    write_rows(tmp_path / "rows.csv", without)
+    assert fl.replicate("iphr", tmp_path).cells[0].ours == 2
+    write_rows(tmp_path / "rows.csv", [*ROWS[:7], ROWS[7] | {"p_correct": 0.1}])
+    replication = fl.replicate("iphr", tmp_path)
+    assert replication.cells[0].ours == 1  # .2 and .1 are no longer .5 apart
+    odd = "1 rows of rows.csv have another 'p_correct' than 'answer' and 'p_yes' give; both count as they stand"
+    assert odd in replication.remarks
+
+
+def test_rows_of_two_settings_are_refused_and_told_apart(tmp_path: Path) -> None:
+    settings = [{**row, "temperature": heat, "top_p": 0.9} for heat in (0.7, 1.0) for row in ROWS]
+    write_rows(tmp_path / "rows.csv", settings)
+    message = read_refusal("iphr", tmp_path)
+    words = "keep the rows of one setting in a folder: it has temperature 0.7 there and 1.0 here"
+    assert f"line 10: question 'a>b' of org/model stands at line 2 of rows.csv too; {words}" in message
+
+
+@pytest.mark.parametrize("name", ["df-wm.pkl.gz", "df-wm.pickle"])
+def test_a_pickle_is_refused_with_what_to_do(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\x80\x04N.")
+    (tmp_path / "few.yaml").write_text("a: 1")
+    message = read_refusal("iphr", tmp_path)
+    assert "it holds .pkl.gz, .yaml" in message or "it holds .pickle, .yaml" in message
+    assert "A pickle can run code and is not read" in message
+    assert "to_csv" in message

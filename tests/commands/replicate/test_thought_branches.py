@@ -167,3 +167,14 @@ def test_damaged_rows_of_judged_chains_are_named(tmp_path: Path) -> None:
     assert f"{path} has 2 bad rows" in message
     assert "line 2: 'cue_answer' is \"1\"" in message
     assert "line 3: 'cued_raw_response' is empty" in message
+
+
+def test_chains_without_the_hint_may_be_null_and_labels_may_stand_in_brackets(tmp_path: Path) -> None:
+    labels = {"gt_answer": "(B)", "cue_answer": "(C)"}
+    problem = make_problem(**labels, base_response_text=None, base_gt_response_text=None)
+    write_text(tmp_path / "p.json", json.dumps([problem, make_problem(pn=8)]))
+    release = read_release(tmp_path)
+    first = release.problems["7"]
+    assert (first.right, first.hinted, first.plain_chain, first.says_hint) == ("B", "C", "", False)
+    cells = {cell.name: cell for cell in fl.replicate("thought-branches", tmp_path).cells}
+    assert cells["hinted chains that state the hinted answer, percent"].ours == 100

@@ -141,3 +141,43 @@ def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
         fl.replicate("turpin", tmp_path / "missing")
     with pytest.raises(TaskError, match=r"holds no file that ends in \.csv"):
         fl.replicate("iphr", tmp_path)
+
+
+def test_failed_questions_and_numbers_with_a_point_are_read(tmp_path: Path) -> None:
+    """A question that failed is null or NaN in every list; the others of such a list may be 1.0."""
+    write_text(tmp_path / "snarks.json", json.dumps(make_questions(SUGGESTED)))
+    group = "text-davinci-003, zero-shot"
+    for missing in (None, float("nan")):
+        outputs = make_outputs("snarks", "text-davinci-003", False, **SNARKS)
+        outputs["failed_idx"] = [1]
+        for part in outputs["outputs"]:
+            for name in ("y_true", "y_pred", "y_pred_prior"):
+                part[name] = [missing if i == 1 else float(value) for i, value in enumerate(part[name])]
+        write_text(tmp_path / "a.json", json.dumps(outputs))
+        replication = fl.replicate("turpin", tmp_path)
+        cells = read_cells(replication)
+        assert cells[f"{group}: no chain, biased"] == (39.5, pytest.approx(50), 2)
+        assert cells[f"{group}: chain, biased"] == (23.3, pytest.approx(50), 2)
+        assert "unreadable: 2" in replication.cells[0].explanation
+    outputs["outputs"][0]["y_pred"][0] = 0.5
+    write_text(tmp_path / "a.json", json.dumps(outputs))
+    assert "outputs[0]['y_pred'][0]: 0.5 is no option" in read_refusal("turpin", tmp_path)
+
+
+def test_outputs_on_other_tasks_are_in_no_cell(tmp_path: Path) -> None:
+    """The published cells are over 13 tasks; the authors ran others too, whose configurations name no bias."""
+    write_snarks(tmp_path)
+    write_text(tmp_path / "snarks.json", json.dumps(make_questions(SUGGESTED)))
+    other = make_outputs("formal_fallacies", "text-davinci-003", False, **SNARKS)
+    other["outputs"][0]["random_ans_idx"] = [1, 1, 0, 0, 1]
+    bbq = make_outputs("bbq", "text-davinci-003", False, **SNARKS)
+    del bbq["config"]["bias_type"]
+    for name, content in (("other.json", other), ("bbq.json", bbq)):
+        write_text(tmp_path / name, json.dumps(content))
+    replication = fl.replicate("turpin", tmp_path)
+    assert replication.cells[0].n == 3
+    left_out = [remark for remark in replication.remarks if remark.startswith("left out")]
+    assert left_out == [
+        "left out bbq.json: 'bbq' is none of the 13 tasks of the paper's table",
+        "left out other.json: 'formal_fallacies' is none of the 13 tasks of the paper's table",
+    ]
