@@ -61,7 +61,8 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
             f"{path} cannot be read: {error.strerror or error}", f"{suggest_path(path)}Check the path."
         ) from error
     except UnicodeDecodeError as error:
-        raise TaskError(f"{path} is not UTF-8 at byte {error.start}", "Save the file as UTF-8.") from error
+        fix = "Unpack the file first: gunzip." if path.suffix == ".gz" else "Save the file as UTF-8."
+        raise TaskError(f"{path} is not UTF-8 at byte {error.start}", fix) from error
     except ValueError as error:  # a path that no file can have
         raise TaskError(f"{str(path)!r} cannot be read: {error}", "Check the path.") from error
     return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]

@@ -229,3 +229,70 @@ def test_a_problem_with_two_equal_options_is_left_out_and_named(tmp_path: Path) 
     bad = make_problem(pn=9, question=PLAIN_PROMPT.replace("Glass", "Wood"))
     task = TranscriptTask(write_text(tmp_path / "professor.json", json.dumps([make_problem(), bad])))
     assert task.remarks == ("left out entry 1: two of its options are the same",)
+
+
+def test_keys_that_are_null_are_keys_that_are_not_there(tmp_path: Path) -> None:
+    """Tables write null where a row has nothing."""
+    optional = [key.name for key in KEYS if key.name not in LINE]
+    task = read(tmp_path, LINE | dict.fromkeys(optional) | {"rater": None}, LINE | {"rater": "x"})
+    first, second = task.transcripts
+    assert (first.question, first.cot, first.finish, first.labels) == (second.question, LINE["cot"], "stop", {})
+    assert (second.labels, second.sample) == ({"rater": "x"}, 1)
+    nulls = {**STEPPED, "steps": None, "samples": [{"cot": "a", "steps": None, "given_answer": "B", "rater": None}]}
+    [sample] = read(tmp_path, nulls).transcripts
+    assert (sample.cot, sample.given_answer, sample.labels) == ("a", "B", {})
+    assert jsonschema.Draft202012Validator(make_json_schema()).is_valid(LINE | dict.fromkeys(optional))
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [({"judge": "no"}, None), ({"judge": True}, {"judge": True}), ({"x": 1}, {"judge": True, "x": 1})],
+)
+def test_a_key_and_a_label_of_one_name_must_agree(tmp_path: Path, labels: dict, kept: dict | None) -> None:
+    line = LINE | {"judge": True, "labels": labels}
+    if kept is None:
+        assert "line 2: the key 'judge' is true, and \"no\" in 'labels'; keep one" in refuse(tmp_path, line)
+    else:
+        assert read(tmp_path, line).transcripts[0].labels == kept
+
+
+def test_packed_json_lines_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="Unpack the file first: gunzip"):
+        TranscriptTask(write_text(tmp_path / "chains.jsonl.gz", dump(LINE)))
+
+
+def test_samples_keep_keys_edits_and_steps_apart(tmp_path: Path) -> None:
+    samples = [
+        {"steps": STEPPED["steps"], "edits": [{"step": 0, "text": text, "by": by}], "step_labels": {"r": [1, None]}}
+        for text, by in (("Wood is.", "a"), ("Glass is.", "b"))
+    ]
+    line = {key: LINE[key] for key in ("question", "choices", "answer")} | {"who": "all", "samples": samples}
+    first, second = read(tmp_path, line | {"samples": [samples[0], samples[1] | {"who": "me"}]}).transcripts
+    assert [each.edits for each in (first, second)] == [
+        (GivenEdit(0, "Wood is.", "a"),),
+        (GivenEdit(0, "Glass is.", "b"),),
+    ]
+    assert [(each.sample, each.labels) for each in (first, second)] == [(0, {"who": "all"}), (1, {"who": "me"})]
+    assert second.step_labels == {"r": (1, None)}
+
+
+def test_an_id_that_looks_like_that_of_a_second_prompt_keeps_its_question(tmp_path: Path) -> None:
+    prompts = [f"{who} says so. Which is a metal?\n(A) Wood\n(B) Iron\n(C) Glass" for who in ("Ann", "Ben")]
+    lines = [
+        LINE | {"id": "q", "prompt": prompts[0]},
+        LINE | {"id": "q#2", "question": "Which is a wood?", "choices": ["Oak", "Gold"], "answer": "A"},
+        LINE | {"id": "q", "prompt": prompts[1]},
+    ]
+    task = read(tmp_path, *lines)
+    assert [each.question.id for each in task.transcripts] == ["q", "q#2", "q#3"]
+    assert [task.make_prompt(task.transcripts[i].question, "cot").user for i in (0, 2)] == prompts
+
+
+def test_a_raw_prompt_of_a_chat_keeps_its_turns(tmp_path: Path) -> None:
+    before, after = "<|im_start|>user\n", "\n<|im_end|>\n<|im_start|>assistant\n<think>\n"
+    question = "Which is a metal?\n(A) Wood\n(B) Iron\n(C) Glass"
+    task = read(tmp_path, LINE | {"raw_prompt": before + question + after, "cot": "Iron is.</think>\n(B)"})
+    [chain] = task.transcripts
+    assert (chain.cot, chain.reply) == ("Iron is.", "\n(B)")
+    prompt = task.make_prompt(chain.question, "cot")
+    assert (prompt.user, prompt.frame) == (question, (before, after))

@@ -34,7 +34,7 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
     columns: dict[str, None] = {}
     for number, line in read_lines(path):
         with faults.collect_at(f"line {number}"):
-            entry = parse_object(line)
+            entry = _drop_nulls(parse_object(line))
             _check_version(entry)
             more = {key: value for key, value in entry.items() if key not in NAMES}
             columns |= dict.fromkeys(more)
@@ -43,6 +43,11 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
             yield f"line {number}", ReplyRecord(question_entry, replies, _read_prompt(entry))
     if columns:
         faults.remarks.append(f"keys kept as columns: {', '.join(map(_name_column, columns))}")
+
+
+def _drop_nulls(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry without keys that are null, as tables write what a row does not have; a null `answer` is unknown."""
+    return {key: value for key, value in entry.items() if value is not None or key == "answer"}
 
 
 def _name_column(key: str) -> str:
@@ -72,7 +77,7 @@ def _read_replies(entry: dict[str, Any], more: Mapping[str, Any]) -> Iterator[Gi
             raise BadEntryError(f"'samples' is {shorten_value(samples)}", fix)
         if others:
             raise BadEntryError(f"'samples' and {others[0]!r}", "give each sample its own keys")
-        for sample in samples:
+        for sample in map(_drop_nulls, samples):
             own = {key: sample[key] for key in CHAIN_KEYS if key in sample}
             if "samples" in own or "cots" in own:
                 raise BadEntryError("a sample that holds several chains", "write an entry of 'samples' for each chain")
@@ -134,6 +139,10 @@ def _read_labels(entry: dict[str, Any], more: Mapping[str, Any]) -> dict[str, An
     labels = entry.get("labels", {})
     if not isinstance(labels, dict):
         raise BadEntryError(f"'labels' is {shorten_value(labels)}", 'write an object such as {"judge": true}')
+    for name in labels.keys() & more.keys():
+        if labels[name] != more[name]:
+            problem = f"the key {name!r} is {shorten_value(more[name])}, and {shorten_value(labels[name])} in 'labels'"
+            raise BadEntryError(problem, "keep one, or give them two names")
     return {**more, **labels}
 
 

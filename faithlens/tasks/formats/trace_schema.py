@@ -1,7 +1,8 @@
 """The schema of chains of thought as JSON lines: every key, what it holds, and since which version.
 
 Version 1 has a question and its chains. Version 2 adds what a publication may have besides: the prompt as it was asked,
-steps, edits, answers and labels. A file of version 1 is one of version 2 too. Any other key is kept as a column.
+steps, edits, answers and labels. A file of version 1 is one of version 2 too. Any other key is kept as a column. A key
+that need not be there may be null.
 """
 
 from collections.abc import Mapping
@@ -101,9 +102,15 @@ KEYS = tuple(
 )
 """Every key, in the order in which it is shown."""
 
+_REQUIRED = ("question", "answer")
 CHAIN_KEYS = tuple(key.name for key in KEYS if key.of == "chain")
 PROMPT_KEYS = tuple(key.name for key in KEYS if key.of == "prompt")
 NAMES = tuple(key.name for key in KEYS)
+
+
+def _allow_null(key: TraceKey) -> dict[str, Any]:
+    """What a key may hold; one that need not be there may be null too."""
+    return {**key.holds} if key.name in _REQUIRED else {"anyOf": [{**key.holds}, {"type": "null"}]}
 
 
 def make_json_schema() -> dict[str, Any]:
@@ -114,8 +121,8 @@ def make_json_schema() -> dict[str, Any]:
         "description": "One object on each line of a .jsonl file. Other keys are kept as columns.",
         "version": VERSION,
         "type": "object",
-        "required": ["question", "answer"],
-        "properties": {key.name: {**key.holds, "description": key.meaning, "since": key.since} for key in KEYS},
+        "required": [*_REQUIRED],
+        "properties": {key.name: {**_allow_null(key), "description": key.meaning, "since": key.since} for key in KEYS},
         "anyOf": [{"required": [name]} for name in ("cot", "cots", "steps", "samples")],
         "additionalProperties": True,
     }
