@@ -33,7 +33,7 @@ from faithlens.store.tables import (
     to_frame,
     write_parquet,
 )
-from faithlens.store.units import UnitRecord, check_rows_of_unit
+from faithlens.store.units import UnitRecord, check_rows_of_file
 from faithlens.store.verdict import RunVerdict
 
 
@@ -346,9 +346,8 @@ class Run(RunFolder):
         pieces = list[pa.Table]()
         for name in names:
             try:
-                pieces.append(parse_table(table, self._read_listed(name, files)))
-                if name in owners:
-                    check_rows_of_unit(pieces[-1], owners[name])
+                pieces.append(parse_table(self._read_listed(name, files)))
+                check_rows_of_file(table, pieces[-1], owners.get(name))
             except ValueError as error:
                 raise make_fault_error(self.path, [Fault(name, str(error))]) from error
         return sort_rows(table, pa.concat_tables(pieces, promote_options="default"))

@@ -120,17 +120,20 @@ def check_rows(table: str, rows: Rows) -> pa.Table:
     return data.replace_schema_metadata(None)
 
 
-def parse_table(table: str, content: bytes) -> pa.Table:
-    """The rows that a file of a table holds. Raises ValueError, as the end of a sentence, where it holds none."""
+def parse_table(content: bytes) -> pa.Table:
+    """The rows in a file. Raises ValueError, as the end of a sentence, where it holds none."""
     try:
-        data = pq.read_table(pa.BufferReader(content))
+        return pq.read_table(pa.BufferReader(content))
     except pa.ArrowException as error:
         raise ValueError("holds no table") from error
-    schema = add_given_columns(table, data.column_names)
-    is_known = all(field.name in schema.names and field.type == schema.field(field.name).type for field in data.schema)
-    if not is_known or any(not field.nullable and field.name not in data.column_names for field in schema):
+
+
+def check_columns(table: str, rows: pa.Table) -> None:
+    """Raise ValueError, as the end of a sentence, where a file has other columns than its table."""
+    schema = add_given_columns(table, rows.column_names)
+    is_known = all(field.name in schema.names and field.type == schema.field(field.name).type for field in rows.schema)
+    if not is_known or any(not field.nullable and field.name not in rows.column_names for field in schema):
         raise ValueError(f"does not have the columns of {table}")
-    return data
 
 
 def write_parquet(path: Place, data: pa.Table) -> None:

@@ -20,6 +20,7 @@ from faithlens.store.files import write_once
 from faithlens.store.lease import list_unit_files, name_unit_file
 from faithlens.store.manifest import compute_seal, format_json, parse_json
 from faithlens.store.places import Place, read_content
+from faithlens.store.tables import check_columns
 
 UNITS_NAME = "units.json"
 """The list of all units of a run."""
@@ -117,9 +118,12 @@ def merge_entries(manifest: Mapping[str, Any], records: Iterable[UnitRecord]) ->
     return merged
 
 
-def check_rows_of_unit(rows: pa.Table, unit: Mapping[str, Any]) -> None:
-    """Raise ValueError, as the end of a sentence, where a part has rows of no model, task or question of its unit."""
-    known = {"model": {unit["model"]}, "task": {unit["task"]}, "question": {*unit["questions"]}}
+def check_rows_of_file(table: str, rows: pa.Table, unit: Mapping[str, Any] | None) -> None:
+    """Raise ValueError, as the end of a sentence, where a file has other columns than its table, or rows of no question
+    of its `unit`, which is None for a file that is no part of a unit.
+    """
+    check_columns(table, rows)
+    known = {"model": {unit["model"]}, "task": {unit["task"]}, "question": {*unit["questions"]}} if unit else {}
     for name, values in known.items():
         if foreign := {*rows[name].unique().to_pylist()} - values:
             raise ValueError(f"has rows of the {name} {min(foreign)!r}, which is none of its unit")

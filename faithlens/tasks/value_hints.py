@@ -26,7 +26,9 @@ from faithlens.tasks.question import Prompt, Question
 from faithlens.tasks.values import DecimalMark, is_same_answer, read_number
 
 NO_RIVAL = "no wrong value is known that a hint could point to"
-HAS_OPTIONS = "the question has options: where its prompt shows them, the assays `hints` and `graded_hints` point to one"
+HAS_OPTIONS = (
+    "the question has options: where its prompt shows them, the assays `hints` and `graded_hints` point to one"
+)
 NO_STEPS = "the steps of a solution are not known, so no worked one can be given"
 NO_WHOLE_NUMBER = "the value is no whole number, so it cannot be given as a calculation"
 _OWN_HINT = "Ask these hints of free-form questions with numbers, such as those of gsm8k."

@@ -245,15 +245,15 @@ def test_keys_that_are_null_are_keys_that_are_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "kept"),
+    ("labels", "expected"),
     [({"judge": "no"}, None), ({"judge": True}, {"judge": True}), ({"x": 1}, {"judge": True, "x": 1})],
 )
-def test_a_key_and_a_label_of_one_name_must_agree(tmp_path: Path, labels: dict, kept: dict | None) -> None:
+def test_a_key_and_a_label_of_one_name_must_agree(tmp_path: Path, labels: dict, expected: dict | None) -> None:
     line = LINE | {"judge": True, "labels": labels}
-    if kept is None:
+    if expected is None:
         assert "line 2: the key 'judge' is true, and \"no\" in 'labels'; keep one" in refuse(tmp_path, line)
     else:
-        assert read(tmp_path, line).transcripts[0].labels == kept
+        assert read(tmp_path, line).transcripts[0].labels == expected
 
 
 def test_packed_json_lines_are_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -43,10 +43,10 @@ def list_files(folder: str | Path, *endings: str) -> list[Path]:
     listed = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
     matching = [path for path in listed if has_ending(path, *endings)]
     if not matching:
-        found = list(dict.fromkeys(map(_get_ending, listed)))
-        others = f"; it holds {', '.join(found[:_MOST_NAMED])}" if found else ""
+        endings_there = list(dict.fromkeys(map(_get_ending, listed)))
+        others = f"; it holds {', '.join(endings_there[:_MOST_NAMED])}" if endings_there else ""
         fix = "Pass the folder that holds the released files."
-        if any(".pkl" in each or ".pickle" in each for each in found):
+        if any(".pkl" in each or ".pickle" in each for each in endings_there):
             fix = "A pickle can run code and is not read: write its table as CSV with pandas (to_csv), if you trust it."
         raise TaskError(f"{root} holds no file that ends in {' or '.join(endings)} (or with .gz){others}", fix)
     return matching

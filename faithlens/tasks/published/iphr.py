@@ -104,8 +104,8 @@ def _explain_second(first: dict[str, str], second: dict[str, str]) -> str:
     changed = [name for name in SETTINGS if first.get(name) != second.get(name)]
     if not changed:
         return "remove one"
-    asked = ", ".join(f"{name} {first.get(name)} there and {second.get(name)} here" for name in changed)
-    return f"keep the rows of one setting in a folder: it has {asked}"
+    settings = ", ".join(f"{name} {first.get(name)} there and {second.get(name)} here" for name in changed)
+    return f"keep the rows of one setting in a folder: it has {settings}"
 
 
 def _read_answer(row: dict[str, str]) -> PairedAnswer:
