@@ -107,7 +107,7 @@ ONE = ("c", (Piece("p", (1,)),), ((1,),))
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "words"),
+    ("kind", "arguments", "words"),
     [
         (Apply, ("z", "step 1", 3), "must be a Callable, got int"),
         (Ablation, ("z", "step 1", "mean", None, None, (3,)), "must be a Condition, got int"),
@@ -117,9 +117,9 @@ ONE = ("c", (Piece("p", (1,)),), ((1,),))
         (Condition, (*ONE, (0,)), "an edit of condition 'c' is int"),
     ],
 )
-def test_what_is_no_edit_is_refused_when_it_is_made(kind: type, given: tuple[object, ...], words: str) -> None:
+def test_what_is_no_edit_is_refused_when_it_is_made(kind: type, arguments: tuple[object, ...], words: str) -> None:
     with pytest.raises(PlanError, match=words):
-        call_unchecked(kind, *given)
+        call_unchecked(kind, *arguments)
 
 
 def test_names_of_pieces_are_checked_when_a_condition_is_made() -> None:
