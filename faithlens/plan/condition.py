@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 from numbers import Integral
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from torch import Tensor
 
@@ -195,9 +195,9 @@ class Apply:
 
     def __post_init__(self) -> None:
         check_choice(self.component, COMPONENTS, "component", PlanError)
-        check_type(
-            self.function, Callable, "what an Apply applies", "Write a function of rows and positions.", PlanError
-        )
+        if not callable(cast(object, self.function)):
+            problem = f"what an Apply applies must be a function, got {describe_type(self.function)}"
+            raise PlanError(problem, "Write a function of rows and positions.")
 
 
 Edit = Knockout | KeyValuePatch | Patch | Ablation | Apply
@@ -239,7 +239,7 @@ class Condition:
         for name in ("pieces", "options", "edits"):
             fix = "Conditions are compared and looked up, so write a tuple."
             check_type(getattr(self, name), tuple, f"{name!r} of condition {self.name!r}", fix, PlanError)
-        for other in (edit for edit in self.edits if not isinstance(edit, Edit)):
+        for other in (edit for edit in self.edits if not isinstance(cast(object, edit), Edit)):
             kinds = " or ".join(kind.__name__ for kind in get_args(Edit))
             raise PlanError(f"an edit of condition {self.name!r} is {describe_type(other)}", f"Write a {kinds}.")
         names = [piece.name for piece in self.pieces]

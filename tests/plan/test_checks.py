@@ -109,7 +109,7 @@ ONE = ("c", (Piece("p", (1,)),), ((1,),))
 @pytest.mark.parametrize(
     ("kind", "arguments", "words"),
     [
-        (Apply, ("z", "step 1", 3), "must be a Callable, got int"),
+        (Apply, ("z", "step 1", 3), "must be a function, got int"),
         (Ablation, ("z", "step 1", "mean", None, None, (3,)), "must be a Condition, got int"),
         (Ablation, ("z", "step 1", "mean", None, None, []), "must be a tuple, got list"),
         (Condition, (*ONE, ["zero"]), "'edits' of condition 'c' must be a tuple, got list"),
