@@ -86,14 +86,14 @@ def test_a_signal_to_a_command_that_reads_units_or_a_run_says_what_is_kept(
         signal.raise_signal(getattr(signal, name))
 
     start = "Interrupted." if name == "SIGINT" else f"Stopped by {name}."
-    for command, words, kept in (
+    for command, words, promise in (
         ("conclude", ["run"], "All finished units of run are kept."),
         ("export", ["run", "scores.parquet"], "Nothing was written."),
     ):
         with monkeypatch.context() as patched:
             patched.setattr("faithlens.store.files.check_regular", send)
             assert run_command(patched, *words, command=command) == code
-        assert f"{start} {kept}\nTo go on, run the same command again." in capsys.readouterr().err
+        assert f"{start} {promise}\nTo go on, run the same command again." in capsys.readouterr().err
         assert run_command(monkeypatch, *words, command=command) == 0
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
