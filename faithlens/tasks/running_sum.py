@@ -171,8 +171,8 @@ def check_running_totals(
             due = {n + len(named): (total + sign * sum(named)) % 10 for n, named in fit}
             right = {n for n, value in due.items() if value == stated}
             if check is FOLLOWS and not right:
-                named, right = readings[0], list(amounts[min(used) :][: len(readings[0])])
-                problem = f"the step uses {named}, and the question gives {right} there"
+                named, truth = readings[0], list(amounts[min(used) :][: len(readings[0])])
+                problem = f"the step uses {named}, and the question gives {truth} there"
                 if due:
                     problem = f"the step states {stated}, and {due[min(due)]} follows"
                 check = StepCheck("does not follow", problem)
