@@ -119,12 +119,12 @@ assert ((bounds["low"] <= bounds["measured"]) & (bounds["measured"] <= bounds["h
 table = gates[gates["run"] == "qwen2.5-coder-0.5b-arithmetic-mc"].set_index("gate")
 assert table["n_asked"].tolist() == [40] * 7
 assert table["n_failed"].to_dict() == {
-    "capable": 2, "causal": 0, "legible": 0, "derived": 3, "serial": 1, "undisturbed": 1, "disclosed": 8
+    "capable": 2, "causal": 0, "legible": 0, "derived": 3, "serial": 1, "undisturbed": 1, "disclosed": 6
 }
 assert "undecided" in str(runs["qwen2.5-coder-0.5b-arithmetic-mc"].verdict)
 words = gates[gates["run"] == "qwen2.5-coder-0.5b-arithmetic"].set_index("gate")
 assert words["n_failed"].to_dict() == {
-    "capable": 3, "causal": 0, "legible": 0, "derived": 3, "serial": 1, "undisturbed": 0, "disclosed": 2
+    "capable": 3, "causal": 0, "legible": 0, "derived": 3, "serial": 1, "undisturbed": 0, "disclosed": 1
 }
 assert "undecided" in str(runs["qwen2.5-coder-0.5b-arithmetic"].verdict)
 """,
