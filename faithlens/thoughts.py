@@ -203,7 +203,7 @@ def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = 
         spans = [_trim_line_breaks(text, *span) for span in spans]
     thoughts = BETWEEN_BLOCKS.join(text[slice(*span)] for span in spans)
     closed_again = re.compile(rf"(?:\s*(?:{closing.pattern}))+\s*\Z", closing.flags)
-    answer = closed_again.sub("", strip_control_tokens(text[at:])) if end else ""
+    answer = strip_control_tokens(closed_again.sub("", strip_control_tokens(text[at:]))) if end else ""
     return Reply(thoughts, answer, "stop" if end else "length", True, tuple(spans))
 
 

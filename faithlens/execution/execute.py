@@ -44,6 +44,7 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
             which is chained.
     """
     check_choice(backend, BACKENDS, "backend")
+    _check_plan(plan)
     return execute_parts(model, plan, capture, backend)[0]
 
 

@@ -49,10 +49,10 @@ def test_a_model_that_cannot_be_packed_is_told_why() -> None:
 def test_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny("llama")
     monkeypatch.setattr("faithlens.model.load.load", lambda *a, **k: model)
-    good = CliRunner().invoke(app, ["doctor", "any", "--json"])
+    good = CliRunner().invoke(app, ["doctor", "O5", "--json"])
     assert good.exit_code == 0
     assert {"name", "passed", "measured", "limit", "note"} == set(json.loads(good.stdout)[0])
     monkeypatch.setattr(doctor, "SLACK", 0)  # nothing is ever this exact
-    bad = CliRunner().invoke(app, ["doctor", "any"])
+    bad = CliRunner().invoke(app, ["doctor", "O5"])
     assert bad.exit_code == 1
     assert "FAIL" in bad.output

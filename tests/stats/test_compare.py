@@ -115,7 +115,7 @@ def test_questions_without_a_value_in_one_run_are_dropped_and_few_are_too_few() 
     every = compare_scores(first, second, 0)
     result = one(every, SHARE)
     assert (result.value, result.n_used, result.n_dropped) == (None, 3, 3)
-    assert result.reason == "3 questions to compare: fewer than 4 are too few"
+    assert result.reason == "fewer than 4 questions to compare"
     assert one(every, "paraphrase.change").value == 0
 
 

@@ -51,8 +51,8 @@ def test_order_depends_on_the_seed_alone(tmp_path: Path) -> None:
     assert task.draw_questions(30, 1)[:9] == task.draw_questions(9, 1)
     assert task.draw_questions(30, 1) != task.draw_questions(30, 2)
     assert {q.text for q in task.draw_questions(30, 1)} == {f"{i}?" for i in range(30)}
-    for n in (0, 31):
-        with pytest.raises(TaskError, match="Pass n of 1 to 30"):
+    for n, problem in ((0, "from 1 on, got 0"), (31, "Pass n of 1 to 30")):
+        with pytest.raises(TaskError, match=problem):
             task.draw_questions(n, 0)
 
 

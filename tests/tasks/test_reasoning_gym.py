@@ -89,7 +89,7 @@ def test_lists_are_reproducible_grow_at_the_end_and_share_nothing_between_seeds(
     ours, theirs = ({question.text for question in made.draw_questions(100, seed)} for seed in (0, 1))
     assert len(ours) == 100
     assert len(ours & theirs) < 5
-    with pytest.raises(TaskError, match="at least 1"):
+    with pytest.raises(TaskError, match="from 1 on, got 0"):
         made.draw_questions(0, 0)
     with pytest.raises(TaskError, match="has 6 different questions"):
         load_task("reasoning-gym:few").draw_questions(7, 0)

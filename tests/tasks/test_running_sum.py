@@ -60,9 +60,9 @@ def test_no_digit_or_total_is_withheld_from_training():
         assert 650 < sum(sum(q) % 10 == residue for q in retained) < 950  # 800 if the split is blind to the total
 
 
-@pytest.mark.parametrize("n", [0, 5000])
-def test_impossible_numbers_of_questions_are_refused(n):
-    with pytest.raises(TaskError, match="held out"):
+@pytest.mark.parametrize(("n", "problem"), [(0, "from 1 on, got 0"), (5000, "held out")])
+def test_impossible_numbers_of_questions_are_refused(n, problem):
+    with pytest.raises(TaskError, match=problem):
         TASK.draw_questions(n, seed=0)
 
 

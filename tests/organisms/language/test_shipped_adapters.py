@@ -77,7 +77,7 @@ def test_a_shipped_adapter_is_added_to_the_base_once(tmp_path: Path, monkeypatch
         fetched.append(1)
         return tmp_path / "base"
 
-    monkeypatch.setattr(loading, "_ORGANISMS", shipped.parent)
+    monkeypatch.setattr("faithlens.model.names._ORGANISMS", shipped.parent)
     monkeypatch.setattr(loading, "fetch_packaged_smollm", fetch)
     monkeypatch.setenv("FAITHLENS_CACHE", str(tmp_path / "cache"))
     models = [loading.load("L9", device="cpu") for _ in range(2)]
