@@ -97,6 +97,10 @@ def audit(
     return run_staffed_audit(config, folder, objects, staff, resume=resume, notify=notify)
 
 
+FIRST_RUN_TOKENS = 160
+"""The longest chain of an audit without a model: SmolLM2-135M repeats itself, and a first run should take minutes."""
+
+
 def name_run_folder() -> Path:
     """The default folder of a new run: ``faithlens-runs/<time>``."""
     return Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -115,6 +119,8 @@ def make_audit_config(
     """
     config = read_options(n, **options)
     several = model if isinstance(model, (list, tuple)) else [model] if model else []
+    if not several and config.sampling.max_new_tokens is None:
+        config = replace(config, sampling=replace(config.sampling, max_new_tokens=FIRST_RUN_TOKENS))
     task_name = str(task) if isinstance(task, (str, Path)) else None
     check_subjects([str(each) for each in several if not isinstance(each, Model)], task_name, config.traces)
     sources = [each.name if isinstance(each, Model) else str(each) for each in several]
