@@ -34,14 +34,13 @@ def attach_names(package: str, file: str) -> tuple[Callable[[str], Any], Callabl
         file: its ``__file__``.
     """
     load, list_names, names = lazy_loader.attach_stub(package, file)
-    known: dict[str, Any] = {}
 
+    @functools.cache  # a name is one object, also where it is asked for again
     def get_name(name: str) -> Any:
-        if name not in known:
-            thing = load(name)
-            known[name] = explain_misuse(thing) if inspect.isfunction(thing) else thing
-        vars(sys.modules[package])[name] = known[name]
-        return known[name]
+        thing = load(name)
+        thing = explain_misuse(thing) if inspect.isfunction(thing) else thing
+        vars(sys.modules[package])[name] = thing
+        return thing
 
     return get_name, list_names, names
 
@@ -79,7 +78,8 @@ def find_misuse(function: Callable[..., Any], values: Collection[Any], named: Ma
             expected = describe_hint(hints[argument])
             return ConfigError(f"`{argument}` of {name} must be {expected}, got {describe_type(value)}", fix)
     for argument, value in arguments.items():
-        if isinstance(value, Sized) and not len(value):
+        is_required = signature.parameters[argument].default is inspect.Parameter.empty
+        if is_required and isinstance(value, Sized) and not len(value):
             return ConfigError(f"`{argument}` of {name} is empty", "Pass at least one element.")
     return None
 

@@ -60,3 +60,11 @@ def test_public_functions_are_wrapped() -> None:
     for function in wrapped:
         with pytest.raises(ConfigError, match="must be a DataFrame, got int"):
             function(3)
+
+
+def test_an_empty_option_explains_nothing() -> None:
+    def read(names: Sequence[str], skip: Sequence[str] = ()) -> int:
+        return {"a": 1}[names[0]]
+
+    with pytest.raises(KeyError):
+        explain_misuse(read)(["b"], [])
