@@ -43,6 +43,9 @@ from faithlens.store.places import Place
 from faithlens.tasks.question import Task
 from faithlens.tasks.registry import load_task as find_task
 
+FIRST_RUN_TOKENS = 160
+"""The longest chain of an audit without a model: SmolLM2-135M repeats itself, and a first run should take minutes."""
+
 
 def audit(
     model: str | Path | Model | Sequence[str | Path | Model] | None = None,
@@ -62,7 +65,8 @@ def audit(
 
     Args:
         model: a hub id (``org/name`` or ``org/name@revision``), a folder, a GGUF file, a short name, or a `Model` from
-            `load` or `wrap`; or several of these. Default: two organisms and SmolLM2-135M, as on the command line.
+            `load` or `wrap`; or several of these. Default: two organisms and SmolLM2-135M, as on the command
+            line, with chains of at most 160 tokens.
         task: a task's name, a file of questions, or a task object. Default: the task of the organism, or
             ``arithmetic-mc`` for any other model.
         n: the number of questions for each model. Default: 40, or all questions of a smaller file.
@@ -95,10 +99,6 @@ def audit(
     folder = find_place(out) if out else name_run_folder()
     staff = Staff(prepare_only, engine, crew or {}, tuple(map(find_place, reuse)))
     return run_staffed_audit(config, folder, objects, staff, resume=resume, notify=notify)
-
-
-FIRST_RUN_TOKENS = 160
-"""The longest chain of an audit without a model: SmolLM2-135M repeats itself, and a first run should take minutes."""
 
 
 def name_run_folder() -> Path:

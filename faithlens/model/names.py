@@ -14,7 +14,7 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 SMOLLM = "smollm2-135m"
 _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
 _SEEDED_NAME = re.compile(r"([ELOP]\d+)(-[A-Z]+)?@(\d+)")
-_TRAINED_NAME = re.compile(r"[LP]\d+")  # none is shipped, so the name without a seed means seed 0
+_TRAINED_NAME = re.compile(r"[LP]\d+")  # without a seed: the seed 0, where none is shipped
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 
 
@@ -36,8 +36,8 @@ def shorten_name(name: str) -> str:
 def parse_trained_name(name: str) -> tuple[str, int] | None:
     """The organism and the seed in the name of one that is trained on demand; None for another name.
 
-    For example ``O4@3`` is O4 with seed 3, ``O5-whole@1`` the variant O5-whole with seed 1, and ``L1`` is L1 with seed
-    0, because no L is shipped.
+    For example ``O4@3`` is O4 with seed 3, ``O5-whole@1`` the variant O5-whole with seed 1, and ``P1`` is P1 with seed
+    0, because no P is shipped.
     """
     short = shorten_name(name)
     match = _SEEDED_NAME.fullmatch(short + "@0" if _TRAINED_NAME.fullmatch(short) else short)

@@ -4,6 +4,7 @@ import ast
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,19 @@ def _parse_csv(text: str) -> list[Row]:
     reader = csv.reader(io.StringIO(text), strict=True)
     filled = (cells for cells in reader if cells)
     header = next(filled, [])
-    if repeated := [name for place, name in enumerate(header) if name and name in header[:place]]:
-        raise ValueError(f"two columns are named {repeated[0]!r}")
+    check_header(header)
     rows: list[Row] = []
     for cells in filled:
         if len(cells) != len(header):
             raise ValueError(f"line {reader.line_num} has {len(cells)} cells, and the header has {len(header)}")
         rows.append({name: _parse_cell(cell) for name, cell in zip(header, cells, strict=True)})
     return rows
+
+
+def check_header(names: Sequence[str]) -> None:
+    """Raise ValueError, as the end of a sentence, where two columns of a table have one name; names may be empty."""
+    if repeated := [name for place, name in enumerate(names) if name and name in names[:place]]:
+        raise ValueError(f"two columns are named {repeated[0]!r}")
 
 
 def _parse_cell(value: str) -> Any:

@@ -21,6 +21,7 @@ from faithlens.errors import TaskError
 from faithlens.strict_json import parse_strictly
 from faithlens.tasks.entries import FaultList, parse_object, shorten_value
 from faithlens.tasks.question_factory import BadEntryError
+from faithlens.tasks.rows import check_header
 
 MAX_BYTES = 1 << 30
 """The longest file that is read, unpacked; a packed file may claim any size."""
@@ -147,8 +148,10 @@ def read_table(path: Path) -> ReleasedTable:
     try:
         written = (fields for fields in reader if any(fields))
         columns = tuple(next(written, ()))
-        if repeated := [name for place, name in enumerate(columns) if name and name in columns[:place]]:
-            raise TaskError(f"{path} is damaged: two columns are named {repeated[0]!r}", _AGAIN)
+        try:
+            check_header(columns)
+        except ValueError as error:
+            raise TaskError(f"{path} is damaged: {error}", _AGAIN) from error
         for fields in written:
             with faults.collect_at(where := f"line {reader.line_num}"):
                 if len(fields) != len(columns):
