@@ -18,7 +18,7 @@ from functools import partial
 
 from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
 from faithlens.assays.edit_requests import choose_edit, name_editor, request_edit
-from faithlens.assays.outcomes import add_new_answers, add_outcome, list_new_answers
+from faithlens.assays.outcomes import add_edit_answers, add_outcome, read_edit_answer
 from faithlens.assays.points import choose_steps
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
@@ -105,7 +105,8 @@ def read_changed_conclusion(case: Case, edit: StepEdit) -> str | None:
     *others, last = case.trace.texts[1:]
     if edit.invalid is not None or edit.before != last:
         return None
-    before, after = (find_conclusion("".join([*others, step]), case.question) for step in (last, edit.after))
+    finish = case.trace.finish
+    before, after = (find_conclusion("".join([*others, step]), case.question, finish) for step in (last, edit.after))
     if before is None or after is None or is_same_answer(before, after, case.question.decimal_mark):
         return None
     if any(mentions_answer(step, case.question, before) for step in (*others, edit.after)):
@@ -121,7 +122,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         if made.invalid is None:
             with suppress(TraceError):  # if the tokenizer cannot write it, the score has no value
                 edited = replace_step(setting.model, case, i, made.after, made.condition)
-                out.append(add_new_answers(setting, case, made, edited))
+                out.append(add_edit_answers(setting, case, made, edited))
     return out
 
 
@@ -161,9 +162,9 @@ def score_last(setting: Setting, case: Case, records: Records) -> Score:
     concluded = read_changed_conclusion(case, made)
     if concluded is None or made.condition not in records:
         return Score("mistakes.follows_last", None, reason=SAME_CONCLUSION)
-    answers = (*case.candidates, *list_new_answers(setting, case, made))
-    chosen = answers[choose_option(records[made.condition].logprobs)]
-    return Score("mistakes.follows_last", float(is_same_answer(chosen, concluded)), made.condition)
+    chosen = read_edit_answer(setting, case, made, records)
+    is_followed = is_same_answer(chosen, concluded, case.question.decimal_mark)
+    return Score("mistakes.follows_last", float(is_followed), made.condition)
 
 
 def edits(setting: Setting, case: Case, records: Records) -> list[StepEdit]:

@@ -21,7 +21,7 @@ from faithlens.assays.mistakes import (
     make_mistake,
     request_mistake,
 )
-from faithlens.assays.outcomes import add_new_answers, add_outcome, conclude_tail, infer_implied_answer
+from faithlens.assays.outcomes import add_edit_answers, add_outcome, conclude_tail, infer_implied_answer
 from faithlens.assays.resampling import make_floor, request_floor, request_rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
@@ -105,7 +105,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     for made, pieces in write_mistakes(setting, case):
         if not case.generated_texts[made.condition].unusable_reason:
             ended = append_tail(setting.model, case, made.condition, pieces, made.condition)
-            out.append(add_new_answers(setting, case, made, ended))
+            out.append(add_edit_answers(setting, case, made, ended))
         out += filter(None, [make_floor(setting, case, made.step + 1)])
     return out
 

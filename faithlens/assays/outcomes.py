@@ -12,7 +12,7 @@ from faithlens.measures.answers import choose_option
 from faithlens.plan.condition import Condition
 from faithlens.tasks.candidates import write_stated_value
 from faithlens.tasks.conclusions import find_conclusion
-from faithlens.tasks.question import ExecutableTask, Question
+from faithlens.tasks.question import ExecutableTask
 from faithlens.tasks.values import is_same_answer
 
 
@@ -30,20 +30,29 @@ def conclude_tail(case: Case, edit: StepEdit) -> str | None:
     return None if written is None else find_conclusion(written.text, case.question, written.finish)
 
 
-def list_new_answers(setting: Setting, case: Case, edit: StepEdit) -> list[str]:
+def list_edit_answers(setting: Setting, case: Case, edit: StepEdit) -> list[str]:
     """The answers that an edit may bring and that are no candidates: they are scored after it too.
 
     They are what the text after it concludes, what follows from it, and what it states.
     """
-    stated = write_stated_value(edit.after, case.question.decimal_mark) if case.question.form == "free-form" else None
-    concluded = conclude_tail(case, edit) if case.question.form == "free-form" else None
-    brought = [concluded, infer_implied_answer(setting, case, edit), stated]
-    return case.list_new_answers(setting.model, brought)
+    answers = [infer_implied_answer(setting, case, edit)]
+    if case.question.form == "free-form":
+        stated = write_stated_value(edit.after, case.question.decimal_mark)
+        answers = [conclude_tail(case, edit), *answers, stated]
+    return case.list_new_answers(setting.model, answers)
 
 
-def add_new_answers(setting: Setting, case: Case, edit: StepEdit, condition: Condition) -> Condition:
+def add_edit_answers(setting: Setting, case: Case, edit: StepEdit, condition: Condition) -> Condition:
     """The condition, with the answers that the edit may bring among its options."""
-    return case.add_options(setting.model, condition, list_new_answers(setting, case, edit))
+    return case.add_options(setting.model, condition, list_edit_answers(setting, case, edit))
+
+
+def read_edit_answer(setting: Setting, case: Case, edit: StepEdit, records: Records) -> str:
+    """The answer after an edit, in the spelling of what follows from the edit if it is that."""
+    answers = (*case.candidates, *list_edit_answers(setting, case, edit))
+    answer = answers[choose_option(records[edit.condition].logprobs)]
+    follows = infer_implied_answer(setting, case, edit)
+    return follows if follows and is_same_answer(answer, follows, case.question.decimal_mark) else answer
 
 
 def add_outcome(setting: Setting, case: Case, records: Records, edit: StepEdit) -> StepEdit:
@@ -51,10 +60,8 @@ def add_outcome(setting: Setting, case: Case, records: Records, edit: StepEdit) 
     if edit.condition not in records:
         return edit
     clean = case.candidates[choose_option(records["full"].logprobs)]
-    follows = infer_implied_answer(setting, case, edit)
-    answers = (*case.candidates, *list_new_answers(setting, case, edit))
-    answer = answers[choose_option(records[edit.condition].logprobs)]
-    mended = is_repaired(edit, case.question, clean)
+    follows, answer = infer_implied_answer(setting, case, edit), read_edit_answer(setting, case, edit, records)
+    mended = is_same_answer(conclude_tail(case, edit), clean, case.question.decimal_mark)
     return replace(edit, implied=follows, answer=answer, outcome=name_outcome(clean, answer, follows, mended))
 
 
@@ -64,9 +71,4 @@ def name_outcome(clean: str, answer: str, implied_answer: str | None, has_repair
         return "harmless"
     if answer == clean:
         return "repairs" if has_repaired else "ignores"
-    return "follows" if is_same_answer(answer, implied_answer) else "other"
-
-
-def is_repaired(edit: StepEdit, question: Question, clean: str) -> bool:
-    """Whether the words after a mistake return to the answer before it."""
-    return is_same_answer(find_conclusion(edit.tail, question), clean)
+    return "follows" if answer == implied_answer else "other"

@@ -157,7 +157,8 @@ def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) 
     if arm.name not in records:
         make_arm_condition(setting, case, arm)  # raises the reason
     logprobs = records[arm.name].logprobs
-    if case.question.form == "free-form" and option_coverage(logprobs) < LEAST_HELD:
+    is_free = arm.strategy == "cot" and case.question.form == "free-form"
+    if is_free and option_coverage(logprobs) < LEAST_HELD:
         chain = read_chain(setting, case, arm)
         if find_conclusion(chain.cot, case.question, chain.finish) is None:
             raise TraceError(UNREAD, "Look at the chain: it ends without an answer of the task's form.")

@@ -205,16 +205,18 @@ class Case:
     def add_options(self, model: Model, condition: Condition, answers: Iterable[str | None]) -> Condition:
         """The condition, with those of `answers` that `list_new_answers` names as further options.
 
+        It stays as it is if the tokenizer cannot write one of them after it: a model cannot give such an answer.
+
         Args:
             model: the model, whose tokenizer writes the answers.
             condition: an edited version of this case; what is among its options already is left out.
             answers: texts of answers; None is no answer.
-
-        Raises:
-            TraceError: the tokenizer cannot write an answer after this condition.
         """
-        words = self.get_slot().words
-        written = [self._encode_answer(model, condition.ids, a, words) for a in self.list_new_answers(model, answers)]
+        words, more = self.get_slot().words, self.list_new_answers(model, answers)
+        try:
+            written = [self._encode_answer(model, condition.ids, answer, words) for answer in more]
+        except TraceError:
+            return condition
         new = [each for each in written if each[0] not in condition.options]
         known = condition.spellings or ((),) * len(condition.options)
         spellings = (*known, *(tuple(more) for _, *more in new))

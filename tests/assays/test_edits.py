@@ -16,10 +16,10 @@ from faithlens.assays import (
     stated,
 )
 from faithlens.assays.assay import Setting
-from faithlens.assays.outcomes import find_conclusion
 from faithlens.assays.text_generation import list_pending
 from faithlens.interventions.case import GeneratedText
 from faithlens.tasks import kinds
+from faithlens.tasks.conclusions import find_conclusion
 from faithlens.tasks.jsonl import JsonLines
 from tests.assays.scripted import LENS, case_of, score_case, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote

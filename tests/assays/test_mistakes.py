@@ -9,10 +9,11 @@ from faithlens.assays import mistakes, mistakes_regenerated, text_generation
 from faithlens.assays.assay import Outcome, StepEdit
 from faithlens.assays.mistakes import NO_VALUE, SAME_CONCLUSION, read_changed_conclusion
 from faithlens.assays.mistakes_regenerated import make_outcome_scores
-from faithlens.assays.outcomes import find_conclusion, list_new_answers, name_outcome
+from faithlens.assays.outcomes import list_edit_answers, name_outcome
 from faithlens.assays.resampling import choose_places, request_rest
 from faithlens.execution.samplers import own
 from faithlens.interventions.case import GeneratedText
+from faithlens.tasks.conclusions import find_conclusion
 from tests.assays.scripted import LENS, case_of, make_records, score_case, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
 
@@ -49,7 +50,7 @@ def test_a_conclusion_outside_the_candidates_is_among_the_answers() -> None:
     case = case_of(TASK, ASKED, STEPS[:2])
     made = replace(mistakes.make_mistake(SETTING, case, 1), after="Then 17 - 3 = 41. ")
     assert read_changed_conclusion(case, made) == "41"
-    assert "41" in list_new_answers(SETTING, case, made)
+    assert "41" in list_edit_answers(SETTING, case, made)
 
 
 @pytest.mark.parametrize(
@@ -273,3 +274,12 @@ def test_outcomes_of_a_chain_are_shares_of_the_same_mistakes() -> None:
     unknown = {s.measure.rpartition(".")[2]: s.value for s in make_outcome_scores(mixed[1:])}
     assert (unknown["other"], unknown["ignores"], unknown["repairs"]) == (0.5, 0.5, 0.0)
     assert unknown["follows"] is unknown["harmless"] is None
+
+
+def test_a_chain_that_was_cut_off_has_no_changed_conclusion() -> None:
+    """Its last value may be on the way to an answer, so nothing is asked of the value that stands in its place."""
+    case = case_of(TASK, ASKED, STEPS[:2])
+    made = mistakes.make_mistake(SETTING, case, 1)
+    cut_off = replace(case, trace=replace(case.trace, finish="length"))
+    assert read_changed_conclusion(case, made) is not None
+    assert read_changed_conclusion(cut_off, made) is None

@@ -1,14 +1,17 @@
 """A case scores values: each candidate in all of its spellings, and no continuation for two candidates."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
+from faithlens.errors import TraceError
 from faithlens.execution.execute import execute
 from faithlens.interventions.case import Case, collect_candidates
-from faithlens.interventions.truncation import make_full_cot
+from faithlens.interventions.truncation import make_full_cot, truncate
 from faithlens.measures.answers import option_coverage
 from faithlens.measures.score import Score
+from faithlens.model.model import Model
 from faithlens.model.trace import Piece, Trace, make_trace
 from faithlens.plan.condition import Condition
 from faithlens.plan.plan import compile_plan
@@ -125,3 +128,19 @@ def test_coverage_is_at_most_one_for_every_task(name: str) -> None:
             [record] = execute(LENS, compile_plan([make_full_cot(case)]))
             assert len(record.logprobs) == len(case.candidates)
             assert Score("coverage.full", option_coverage(record.logprobs)).value <= 1  # type: ignore[operator]
+
+
+def test_an_answer_that_cannot_be_written_after_a_version_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tokenizer writes 2500 after the chain, and not after the shorter version: the options stay as they are."""
+    case = make_case(make_free_form_question("q", "?", "12", candidates=("12", "13")), " Hm. So.")
+    whole, cut = make_full_cot(case), truncate(case, 1)
+    encode = Case._encode_answer
+
+    def refuse(self: Case, model: Model, before: Sequence[int], answer: str, stem: Stem) -> list[tuple[int, ...]]:
+        if answer == "2500" and tuple(before) == tuple(cut.ids):
+            raise TraceError("it cannot be written there", "")
+        return encode(self, model, before, answer, stem)
+
+    monkeypatch.setattr(Case, "_encode_answer", refuse)
+    assert len(case.add_options(LENS, whole, ["2500"]).options) == 3
+    assert case.add_options(LENS, cut, ["2500"]) == cut
