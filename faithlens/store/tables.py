@@ -131,7 +131,8 @@ def parse_table(content: bytes) -> pa.Table:
 def check_columns(table: str, rows: pa.Table) -> None:
     """Raise ValueError, as the end of a sentence, where a file has other columns than its table."""
     schema = add_given_columns(table, rows.column_names)
-    is_known = all(field.name in schema.names and field.type == schema.field(field.name).type for field in rows.schema)
+    types = {field.name: field.type for field in schema}
+    is_known = all(field.name in types and field.type == types[field.name] for field in rows.schema)
     if not is_known or any(not field.nullable and field.name not in rows.column_names for field in schema):
         raise ValueError(f"does not have the columns of {table}")
 
