@@ -37,7 +37,7 @@ DEFAULT_SUBJECTS = (
 DEFAULT_TASK = "arithmetic-mc"
 DEFAULT_N = 40
 """Questions for each subject. At least 29, without any failure, are needed before a model is trusted (`gates.word`)."""
-FIRST_LOOK_N = 3
+FIRST_LOOK_N = 2
 """Questions for the real model of `DEFAULT_SUBJECTS`, so that the first command of a new user takes minutes."""
 
 
