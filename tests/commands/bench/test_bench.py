@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -164,17 +165,25 @@ def test_kernels_agree_on_a_tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_long_chains_are_answered_alike_and_their_growth_is_an_exponent() -> None:
-    """The second chain is longer than the context of 512 tokens."""
+    """The second and third chain are longer than the context of 512 tokens, and the third is run without rivals."""
     from faithlens.commands.bench import long
 
-    result = long.measure(tiny("llama"), 1, sizes=((200, 5), (600, 10)))
+    result = long.measure(tiny("llama"), 2, sizes=((200, 5), (600, 10), (800, 10)), raced=600)
     ratios = {each.what: each.values for each in result.comparisons}
-    assert [each.gap <= each.allowed for each in result.agreements] == [True] * 4
+    assert [each.gap <= each.allowed for each in result.agreements] == [True] * 7
     stem = len(make_full_trace(tiny("llama"), 1, 1, 1).pieces[-1].ids)
     assert ratios["early answering / one forward, 200 tokens"] == [(200 + 6 * stem) / (200 + stem)]
     assert ratios["knockouts / one forward, 600 tokens"] == [(600 + 11 * stem) / (600 + stem)]
-    low, high = (result.seconds[f"{long.LOOP}, {n} tokens"][0] for n in (200, 600))
-    assert ratios[f"growth of {long.LOOP}"][0] == pytest.approx(math.log(high / low) / math.log(3))
+    for kind, name in long.LOOPS.items():
+        first, second = (result.seconds[f"{name}, {n} tokens"] for n in (200, 600))
+        assert (len(first), len(second)) == (2, 1)
+        assert f"{name}, 800 tokens" not in result.seconds
+        assert f"{kind} loop / packed pass, 600 tokens" in ratios
+        growth = math.log(second[0] / statistics.median(first)) / math.log(3)
+        assert ratios[f"growth of {name}, 200 to 600 tokens"][0] == pytest.approx(growth)
+    low, high = (statistics.median(result.seconds[f"{long.PASS}, {n} tokens"]) for n in (200, 800))
+    growth = math.log(high / low) / math.log(4)
+    assert ratios[f"growth of {long.PASS}, 200 to 800 tokens"][0] == pytest.approx(growth)
 
 
 def test_a_longer_context_keeps_the_weights() -> None:
