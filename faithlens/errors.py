@@ -11,6 +11,7 @@ Every error says in one sentence what was wrong and what was expected, and in a 
     ├── MeasureError           a number is unreliable, or the data do not determine it
     ├── BenchmarkError         rivals give different numbers, so timing them means nothing
     ├── ConfigError            an option or a configuration file is wrong
+    │   └── MisuseError        a function, method or class was called with arguments that do not fit
     └── RunError               a run folder is missing, in use, incomplete or of another program
 """
 
@@ -95,6 +96,10 @@ class BenchmarkError(FaithlensError):
 
 class ConfigError(FaithlensError):
     """An option or configuration file is wrong."""
+
+
+class MisuseError(ConfigError):
+    """A function, method or class was called with arguments that do not fit."""
 
 
 class RunError(FaithlensError):

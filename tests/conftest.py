@@ -206,8 +206,8 @@ def call_unchecked(function: Callable[..., Any], /, *args: object, **kwargs: obj
     """Call a function or class without beartype's checks, which only tests have, to see the errors of faithlens."""
     if not isinstance(function, type):
         return inspect.unwrap(function)(*args, **kwargs)
-    made, init = object.__new__(function), function.__init__
-    getattr(init, "__wrapped__", init)(made, *args, **kwargs)
+    made = object.__new__(function)
+    inspect.unwrap(function.__init__)(made, *args, **kwargs)
     return made
 
 

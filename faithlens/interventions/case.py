@@ -103,6 +103,8 @@ class FailedChain:
 class Case:
     """One question, a chain of thought that a model wrote for it, and the answers that are scored.
 
+    `fl.think(model, task, question)` makes one.
+
     Attributes:
         question: the question.
         trace: the model's chain of thought.

@@ -32,6 +32,8 @@ _AFTER_TURN = {"system": "\n\n", "user": "\n", "assistant": "\n\n"}  # where the
 class Model:
     """A model that can be measured: in evaluation mode, without gradients for its weights.
 
+    `fl.load(name)` makes one, and `fl.wrap(hf_model, tokenizer)`.
+
     Attributes:
         name: the name in tables and messages.
         hf_model: a causal language model of the transformers library.

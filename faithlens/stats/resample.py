@@ -34,6 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, ndtr, ndtri, stdtrit  # scipy.stats takes a third of a second to import
 
+from faithlens.errors import MeasureError
+
 Array = NDArray[np.float64]
 
 DrawStatistic = Callable[[Array, float], Array]
@@ -67,7 +69,13 @@ def compute_exact_interval(successes: float | int, n: int, confidence: float = C
 
     Returns:
         The low and the high end, 0 to 1. An end where nothing was left to count is 0 or 1.
+
+    Raises:
+        MeasureError: `successes` is not between 0 and `n`, or `confidence` not between 0 and 1.
     """
+    if not (0 <= successes <= n and 0 < confidence < 1):
+        problem = f"no share has {successes} of {n} questions, or an interval of confidence {confidence}"
+        raise MeasureError(problem, "Pass successes from 0 to n, and a confidence between 0 and 1, such as 0.95.")
     each = (1 + confidence) / 2
     return compute_exact_bound(successes, n, "low", each), compute_exact_bound(successes, n, "high", each)
 

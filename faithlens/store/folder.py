@@ -76,7 +76,11 @@ class RunFolder:
         return self._read_merged()["files"]
 
     def get_facts(self, name: str) -> dict[str, Any]:
-        """An entry of the manifest, with what units that were finished since add to it."""
+        """An entry of the manifest, with what units that were finished since add to it.
+
+        Args:
+            name: the name of the entry, such as "work".
+        """
         return self._read_merged().get(name, {})
 
     def _read_merged(self) -> dict[str, Any]:
@@ -167,13 +171,22 @@ class RunFolder:
         return {key for key in listed.units if all(name_part(table, key) in files for table in listed.tables)}
 
     def write_failure(self, key: str, problem: str) -> None:
-        """Keep why a unit could not be done, until it is done."""
+        """Keep why a unit could not be done, until it is done.
+
+        Args:
+            key: names the unit.
+            problem: why, as a sentence.
+        """
         path = self.path / name_unit_file(key, "failed")
         with write_atomically(path) as temporary:
             temporary.write_text(format_json({"unit": key, "problem": problem}), encoding="utf-8")
 
     def forget_failure(self, key: str) -> None:
-        """Remove what `write_failure` kept, if there is anything."""
+        """Remove what `write_failure` kept, if there is anything.
+
+        Args:
+            key: names the unit.
+        """
         remove_file(self.path / name_unit_file(key, "failed"))
 
     def list_failures(self) -> dict[str, str]:
