@@ -79,11 +79,16 @@ class GateCost:
     def __str__(self) -> str:
         if not self.conditions:
             return f"{self.gate:<12} {self.outlook}"
-        written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
+        written = describe_texts(self.texts, self.tokens)
         outlook = f"; {self.outlook}" if self.outlook else ""
         versions = f"{self.conditions} edited version{'' if self.conditions == 1 else 's'}"
         time = f"about {format_duration(self.seconds)}"
         return f"{self.gate:<12} {time}: {versions} in {self.rows:,} rows{written}{outlook}"
+
+
+def describe_texts(texts: int, tokens: int) -> str:
+    """The end of a sentence that says how many texts are written; empty where none is."""
+    return f", {texts} text{'' if texts == 1 else 's'} to write ({tokens:,} tokens)" if texts else ""
 
 
 @dataclass(frozen=True)

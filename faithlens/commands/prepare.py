@@ -20,7 +20,7 @@ from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
 from faithlens.assays.imported_chains import import_chains
 from faithlens.assays.text_generation import generate_texts
-from faithlens.commands.gate_costs import GateCost, RunSeconds, estimate_gates, format_duration
+from faithlens.commands.gate_costs import GateCost, RunSeconds, describe_texts, estimate_gates, format_duration
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ModelError, TaskError, check_elements
@@ -243,7 +243,7 @@ class AuditCost:
     gates: tuple[GateCost, ...]
 
     def __str__(self) -> str:
-        written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
+        written = describe_texts(self.texts, self.tokens)
         total = (
             f"{self.subject.key}: {self.chains} chains of thought; for the first, {self.conditions} edited versions"
             f"{written}. All will take at most about {format_duration(self.seconds)}."
