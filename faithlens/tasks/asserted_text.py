@@ -14,6 +14,7 @@ Blanks keep their length, so positions stay. Example, where a name is one of the
 """
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from faithlens.tasks.segmentation import split_steps
@@ -38,6 +39,7 @@ _WITHDRAWALS = (
 _NO_AS_WITHDRAWAL = r"\bwait\b,? no\b(?! )[,:.]?|\bwait\b,? no,|(?<=[\w)])[,.;—–-]+\s+no[,:—–-]+(?=\s)"
 _ANSWERS_NO = re.compile(r"(?:(?<=[.!)]\s)|(?<=[.!]\n)|(?<=\n))No[,:.!—–-]+\s")
 _VERDICT_WITHDRAWAL = r"\bno,? wait\b|\bwait\b"
+_STEP_WITHDRAWAL = re.compile("|".join((*_WITHDRAWALS, _NO_AS_WITHDRAWAL, r"^\W*wait\b[,:.!—–-]")), re.I)
 
 _OWN = (
     r"i|we|this|that|which|it|these|those|calculations?|computations?|results?|evidence|sums?|maths?|analysis|reasoning"
@@ -139,6 +141,22 @@ def _blank_withdrawn(text: str, is_verdict: bool) -> str:
             if not text[: match.start()].rstrip().endswith("?"):
                 ends.append(match.end())
     return _blank(text, 0, max(ends, default=0))
+
+
+def blank_withdrawn_steps(steps: Sequence[str]) -> list[str]:
+    """The steps of a chain, with nothing left of what the chain takes back.
+
+    Where a step begins by taking something back ("No, that is wrong: 5 + 7 = 12."), that is the step before; where it
+    does so later ("5 + 7 = 13, no wait, 12."), it is what stands before in the same step.
+    """
+    out = list(steps)
+    for i, step in enumerate(steps):
+        for withdrawal in _STEP_WITHDRAWAL.finditer(step):
+            if re.search(r"\d", step[: withdrawal.start()]):
+                out[i] = " " * withdrawal.end() + step[withdrawal.end() :]
+            elif i:
+                out[i - 1] = ""
+    return out
 
 
 def _is_question(sentence: str) -> bool:

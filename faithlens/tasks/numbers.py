@@ -38,6 +38,25 @@ _FOR_A_REASON = (
 _DURATION_BEFORE = re.compile(
     r"\b(?:in|for|within|during|after|per|every|each)\s+(?:the\s+)?(?:(?:first|last|next|about|only)\s+)?$", re.I
 )
+_CALCULATED = rf"{NUMBER_PATTERN}(?:\s*(?:[-+*/×÷−]|\b(?:plus|minus|times)\b)\s*{NUMBER_PATTERN})+"
+_REASONS = (
+    re.compile(rf"(?P<reason>\([^()]*?(?:{_CALCULATED}|\b(?:since|because)\b)[^()]*\))", re.I),
+    re.compile(
+        r"(?P<reason>\b(?:(?:by|after|on|from) (?:add|tak|subtract|remov|giv|gain|los|winn|buy|find|throw|trad|putt)ing"
+        r"|because|since|once|if (?:you|we|I|one))\b(?:(?!\bso\b)[^,;])*)",
+        re.I,
+    ),
+    re.compile(
+        rf"(?:^|[.,;:]|\b(?:so|then|that))[^=\d]*{NUMBER_PATTERN}\s*(?P<reason>(?:=|\b(?:is|equals)\b)\s*{_CALCULATED}(?!\s*=))",
+        re.I,
+    ),
+    re.compile(
+        rf"^\W*to (?:get|make|reach|obtain) {NUMBER_PATTERN}"
+        r"(?P<reason>,\s+(?:we |you |I )?(?:add|subtract|take|remove)\b.*)",
+        re.I | re.S,
+    ),
+)
+"""Words after a result that say where it comes from."""
 _TIME_UNIT = re.compile(r"\s+(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b", re.I)
 MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
@@ -56,19 +75,36 @@ def _match_numbers(text: str, start: int = 0) -> Iterator[re.Match[str]]:
 
 
 def find_stated_value(step: str) -> str | None:
-    """The result a step states: the number after its last "=" that ends a calculation, else its last number."""
+    """The result a step states: the number after its last "=" that ends a calculation, else its last number.
+
+    Words after it that only say where it comes from do not count: "9 = 5 + 4", "She has 9 after winning 4."
+    """
     span = find_stated_span(step)
     return step[slice(*span)] if span else None
 
 
 def find_stated_span(step: str) -> tuple[int, int] | None:
     """Where `find_stated_value` stands in `step`, half open; None where it states none."""
-    start = _find_start(step)
-    spans = _list_results(step, _RESULT.finditer(step, start))
+    start, claim = _find_start(step), hide_reasons(step)
+    spans = _list_results(claim, _RESULT.finditer(claim, start))
     if not spans and not any(pattern.match(step) for pattern in _FOR_A_REASON):
-        spans = _list_results(step, _match_numbers(step, start))
-    counted = [span for span in spans if not _is_duration(step, *span)]
+        spans = _list_results(claim, _match_numbers(claim, start))
+    counted = [span for span in spans if not _is_duration(claim, *span)]
     return (counted or spans or [None])[-1]
+
+
+def hide_reasons(step: str) -> str:
+    """`step` with spaces for the words that say after a result where it comes from.
+
+    "Emma has 9 after winning 4.", "9 = 5 + 4" and "To get 9, add 4." state the 9. Nothing is hidden where no number
+    would be left.
+    """
+    for pattern in _REASONS:
+        for match in pattern.finditer(step):
+            start, stop = match.span("reason")
+            if _NUMBER.search(step[:start]):
+                step = f"{step[:start]}{' ' * (stop - start)}{step[stop:]}"
+    return step
 
 
 def _list_results(step: str, matches: Iterable[re.Match[str]]) -> list[tuple[int, int]]:

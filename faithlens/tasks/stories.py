@@ -22,7 +22,6 @@ from faithlens.tasks.question import Prompt, PropagatedChain, Question, RenamedC
 from faithlens.tasks.renaming import rename_chain, rename_people
 from faithlens.tasks.running_sum import (
     DIGITS,
-    STATED_TOTAL,
     STEM,
     RunningSum,
     check_running_totals,
@@ -31,7 +30,7 @@ from faithlens.tasks.running_sum import (
     list_operands,
     make_total_question,
     read_shift,
-    read_step_numbers,
+    replace_total,
     shift_totals,
     states_values,
 )
@@ -206,8 +205,8 @@ class Stories:
     def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
         """Whether each step's total follows from the one before it and what was gained or lost."""
         amounts = [int(x) for x in re.findall(r"\d", question.text)]
-        numbers = [read_step_numbers(step) for step in steps]
-        return check_running_totals(amounts, numbers, [-1 if " away" in step else 1 for step in steps])
+        signs = [-1 if " away" in clause else 1 for clause in question.text.split(".") if re.search(r"\d", clause)]
+        return check_running_totals(amounts, steps, signs)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none.
@@ -217,7 +216,7 @@ class Stories:
         wrong = _RUNNING_SUM.misstate(step, question, rng)
         if wrong is None or self.infer_answer(question, step, wrong) is not None:
             return wrong
-        others = [STATED_TOTAL.sub(digit, step) for digit in DIGITS]
+        others = [replace_total(step, digit) for digit in DIGITS]
         known = [other for other in others if self.infer_answer(question, step, other) is not None]
         return rng.choice(known) if known else wrong
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from faithlens.assays.derivation import check_chain
 from faithlens.tasks.derivation import check_steps
 from faithlens.tasks.question import Question
 from faithlens.tasks.running_sum import RunningSum, compute_totals, write_steps
@@ -176,12 +177,81 @@ def test_running_totals() -> None:
         (["3 + 4 + 9 + 2 = 18, so 8."], "y"),
         (["3 + 4 + 9 = 16, so 6."], "n"),  # a number is left out
         (["Case 8.", "Start at 3.", "Add 4 to get 7.", "Add 9 to get 6.", "Add 2 to get 8."], "nnyyy"),
+        # the result before the reason
+        (["3.", "To get 7, add 4.", "We get 6 by adding 9.", "8 = 6 + 2."], "yyyy"),
+        (["3.", "The total is 7 after adding 4 to 3.", "9 + 7 = 6.", "8 comes from adding 2 to 6."], "yyyy"),
+        (["3.", "To get 8, add 4.", "We get 7 by adding 9.", "9 = 7 + 2."], "ynyy"),
+        # the words say something else than the totals do
+        (["3.", "Take 4 away to get 7.", "7 - 9 = 6.", "Subtract 2 to get 8."], "ynnn"),
+        (["3.", "Add 4 and drop the 10 to get 7.", "Add 9 to get 16, minus 10 is 6.", "2 more make 8."], "yyyy"),
+        # sums in another order
+        (["4 + 9 + 2 = 15.", "3 + 15 = 18.", "So the total is 8."], "yyy"),
+        (["2 + 9 = 1.", "1 + 4 = 5.", "5 + 3 = 8."], "yyy"),
+        (["4 + 9 + 2 = 14.", "3 + 14 = 17.", "So the total is 7."], "nn"),
+        (["4 + 4 + 2 = 10.", "3 + 10 = 13."], "nn"),  # a number twice
+        (["4 + 9 = 13.", "13 + 3 = 16."], "nn"),  # a number is left out
     ],
 )
 def test_running_totals_in_other_words(steps: list[str], verdicts: str) -> None:
     task = RunningSum()
     checks = task.check_steps(task.make_question((3, 4, 9, 2)), steps)[: len(verdicts)]
     assert "".join({"follows": "y", "does not follow": "n"}[check.verdict] for check in checks) == verdicts
+
+
+@pytest.mark.parametrize(
+    ("steps", "verdicts"),
+    [
+        (
+            ["3.", "Add 4 to get 8.", "No, that is wrong: add 4 to get 7.", "Add 9 to get 6.", "Add 2 to get 8."],
+            "y-yyy",
+        ),
+        (["3.", "Add 4 to get 8.", "Wait, 3 + 4 = 7.", "Add 9 to get 6.", "Add 2 to get 8."], "y-yyy"),
+        (["3.", "3 + 4 = 8, no wait, 3 + 4 = 7.", "Add 9 to get 6.", "Add 2 to get 8."], "yyyy"),
+        (["3.", "Add 4 to get 8.", "Wait, 3 + 4 = 9.", "Add 9 to get 8.", "Add 2 to get 0."], "y-nyy"),
+        (["3.", "Add 4 to get 8.", "Add 9 to get 7.", "I made a mistake: 8 + 9 = 7.", "Add 2 to get 9."], "yn-yy"),
+        (["3.", "Add 4 to get 7.", "Wait, is that right? Yes.", "Add 9 to get 6.", "Add 2 to get 8."], "yy-yy"),
+    ],
+)
+def test_what_a_chain_takes_back_is_no_wrong_step(steps: list[str], verdicts: str) -> None:
+    task = RunningSum()
+    checks = check_chain(task, task.make_question((3, 4, 9, 2)), steps)
+    signs = {"follows": "y", "does not follow": "n", "says nothing": "-"}
+    assert "".join(signs[check.verdict] for check in checks) == verdicts
+
+
+def test_a_story_goes_the_way_that_the_question_says() -> None:
+    task = Stories()
+    question = task.make_question((5, 8, 3, 1))  # 5, then 2 are given away, 3 and 1 are gained
+    assert question.values == ("5", "3", "6", "7")
+    start, later = "Anna has 5 apples to begin with.", ["She buys 3 more, which makes 6.", "She buys 1 more, so 7."]
+    for loss, verdict in (
+        ("She gives 2 away, which leaves 3.", "follows"),
+        ("She buys 2 more, which makes 3.", "does not follow"),  # the total goes down, and the words say up
+        ("She buys 2 more, which makes 7.", "does not follow"),  # what the words say, and not what happens
+        ("She gives 2 away, which leaves 7.", "does not follow"),
+    ):
+        assert task.check_steps(question, [start, loss, *later])[1].verdict == verdict
+
+
+def test_denied_sums_are_unread() -> None:
+    task = RunningSum()
+    checks = task.check_steps(task.make_question((3, 4, 9, 2)), ["3.", "Do not add 4 to get 7.", "Add 9 to get 6."])
+    assert [check.verdict for check in checks][:2] == ["follows", "unread"]
+
+
+@given(st.lists(st.integers(0, 9), min_size=3, max_size=6), st.randoms(use_true_random=False), st.data())
+def test_sums_in_any_order_follow_and_a_wrong_one_does_not(
+    operands: list[int], rng: random.Random, data: st.DataObject
+) -> None:
+    task, left, steps = RunningSum(), list(operands), list[str]()
+    wrong = data.draw(st.one_of(st.none(), st.integers(0, len(operands) - 2)))
+    while len(left) > 1:  # two of what is left become their sum
+        one, other = (left.pop(rng.randrange(len(left))) for _ in range(2))
+        total = (one + other + (1 if wrong == len(steps) else 0)) % 10
+        left.append(total)
+        steps.append(f"{one} + {other} = {total}.")
+    verdicts = {check.verdict for check in task.check_steps(task.make_question(operands), steps)}
+    assert ("does not follow" in verdicts) == (wrong is not None)
 
 
 def write_sums(operands: tuple[int, ...], totals: list[int]) -> list[str]:

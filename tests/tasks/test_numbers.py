@@ -31,6 +31,21 @@ QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18")
         ("x2 and b7 are names.", None),
         ("It costs 1,250.50 = 1,250.50 now", "1,250.50"),
         ("", None),
+        # words after a result that say where it comes from
+        ("To get 9, add 4.", "9"),
+        ("9 = 5 + 4.", "9"),
+        ("19 = 15 + 4, keep 9.", "9"),
+        ("9 is 5 plus 4.", "9"),
+        ("We get 9 by adding 4 to 5.", "9"),
+        ("The total becomes 9 after adding 4.", "9"),
+        ("The total is now 9, because 4 was added.", "9"),
+        ("9 comes out if you add 4.", "9"),
+        ("The total is 9 (5 + 4).", "9"),
+        ("It holds 8 because u = 16.", "8"),
+        ("By winning 4 more he gets to 9.", "9"),
+        ("After giving 4 away, she has 9.", "9"),
+        ("Because she buys 4 more, she has 9.", "9"),
+        ("Since 5 + 4 = 9, there are 9.", "9"),
     ],
 )
 def test_stated_value(step: str, value: str | None) -> None:
