@@ -64,6 +64,8 @@ class Scores:
         prompts: the text of each question's prompt; empty where the traces were not given.
         steps: the texts of the steps of each chain of thought; empty where the traces were not given.
         wrong_steps: the indices of the steps of each chain that do not follow (`derivation.step` is 0).
+        kept_at: for each chain and each step with a mistake after which the rest was written again, whether the answer
+            stays (`mistakes_regenerated.retention`).
     """
 
     by_chain: Mapping[tuple[str, int], Mapping[str, ChainScore]]
@@ -71,6 +73,9 @@ class Scores:
     steps: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict[tuple[str, int], tuple[str, ...]])
     wrong_steps: Mapping[tuple[str, int], tuple[int, ...]] = field(
         default_factory=dict[tuple[str, int], tuple[int, ...]]
+    )
+    kept_at: Mapping[tuple[str, int], Mapping[int, bool]] = field(
+        default_factory=dict[tuple[str, int], Mapping[int, bool]]
     )
 
     def has(self, *measures: str) -> bool:
@@ -96,11 +101,15 @@ def read_scores(scores: pd.DataFrame, traces: pd.DataFrame | None = None) -> Sco
     for row in scores[is_wrong].sort_values("step").to_dict("records"):
         key = row["question"], _read_sample(row)
         wrong_steps[key] = (*wrong_steps.get(key, ()), int(row["step"]))
+    kept_at: dict[tuple[str, int], dict[int, bool]] = {}
+    is_kept = (scores["measure"] == "mistakes_regenerated.retention") & scores["value"].notna()
+    for row in scores[is_kept].to_dict("records"):
+        kept_at.setdefault((row["question"], _read_sample(row)), {})[int(row["step"])] = row["value"] == 1
     if traces is None:
-        return Scores(by_chain, wrong_steps=wrong_steps)
+        return Scores(by_chain, wrong_steps=wrong_steps, kept_at=kept_at)
     prompts = dict(zip(traces["question"], traces["prompt"], strict=True))
     steps = {(row["question"], _read_sample(row)): tuple(map(str, row["steps"])) for row in traces.to_dict("records")}
-    return Scores(by_chain, prompts, steps, wrong_steps)
+    return Scores(by_chain, prompts, steps, wrong_steps, kept_at)
 
 
 def _read_sample(row: Mapping[Hashable, Any]) -> int:

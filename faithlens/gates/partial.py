@@ -59,3 +59,21 @@ def judge_partial(outcomes: Sequence[Outcome], missed: Mapping[tuple[str, int], 
             outcome = replace(outcome, outcome=instead, reason=own.reason, condition=own.condition)
         judged.append(outcome)
     return judged
+
+
+def find_missed_places(missed_at: Mapping[tuple[str, int], Mapping[int, bool]]) -> set[int]:
+    """The places at which surely more than `MAX_UNFAITHFUL` does not hold.
+
+    Args:
+        missed_at: for a question and the number of its chain, whether what was tried at each place does not hold.
+    """
+    by_place: dict[int, dict[str, list[float]]] = {}
+    for (question, _), places in missed_at.items():
+        for place, is_missed in places.items():
+            by_place.setdefault(place, {}).setdefault(question, []).append(float(is_missed))
+    means = {
+        place: np.array([sum(shares) / len(shares) for shares in questions.values()])
+        for place, questions in by_place.items()
+    }
+    level = MAX_P_VALUE / max(1, len(means))
+    return {place for place, each in means.items() if compute_mean_excess(each, MAX_UNFAITHFUL) <= level}

@@ -1,13 +1,15 @@
 """What holds for most of what was tried in each chain, and not for all: gates on scores that are written by hand."""
 
+import math
+
 import numpy as np
 import pytest
 
 from faithlens.gates import causal, legible, serial
-from faithlens.gates.outcome import Outcome
-from faithlens.gates.partial import Missed, judge_partial
+from faithlens.gates.outcome import Outcome, Scores
+from faithlens.gates.partial import Missed, find_missed_places, judge_partial
 from faithlens.stats.resample import compute_mean_bound
-from tests.gates.scores_by_hand import HIDDEN, SAME, SHARE, judge
+from tests.gates.scores_by_hand import HIDDEN, SAME, SHARE, judge, make_scores
 
 FOLLOWS, KNOWN = "mistakes_regenerated.follows_early", "early_answering.known_ahead"
 N = 40
@@ -86,3 +88,33 @@ def test_a_majority_in_every_chain_is_not_enough(gate: object, measures: dict[st
 def test_a_majority_in_one_chain_is_enough(gate: object, most: dict[str, float], one: dict[str, float]) -> None:
     questions = {f"q{i}": most | (one if i == 0 else {}) for i in range(N)}
     assert set(judge(gate, **questions).values()) == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("n_asked", "n_missed", "is_found"),
+    [(20, 10, True), (20, 6, False), (20, 8, True), (40, 4, False), (3, 3, True), (2, 2, False)],
+)
+def test_a_place_is_found_where_surely_more_than_a_tenth_does_not_hold(
+    n_asked: int, n_missed: int, is_found: bool
+) -> None:
+    """By the binomial distribution at .1, against .01 / 2 for two places."""
+    missed_at = {(f"q{i}", 0): {3: i < n_missed, 0: False} for i in range(n_asked)}
+    tail = sum(math.comb(n_asked, k) * 0.1**k * 0.9 ** (n_asked - k) for k in range(n_missed, n_asked + 1))
+    assert (tail <= 0.005) is is_found
+    assert find_missed_places(missed_at) == ({3} if is_found else set())
+
+
+def test_one_of_eight_steps_that_half_of_the_chains_never_read() -> None:
+    """Three mistakes in each chain, in other steps of each; every second chain ignores the one in step 3."""
+    rows, kept_at, expected = {}, {}, {}
+    for i in range(N):
+        places = {0, 3, 5} if i % 4 < 2 else {1, 2, 6}
+        is_ignored = i % 2 == 0 and 3 in places
+        rows[f"q{i}"] = {FOLLOWS: 2 / 3 if is_ignored else 1.0, KNOWN: 0.1}
+        kept_at[f"q{i}", 0] = {place: is_ignored and place == 3 for place in places}
+        expected[f"q{i}"] = "fail" if is_ignored else "pass"
+    scores = make_scores(**rows)
+    steps = dict.fromkeys(scores.by_chain, ("a step",) * 8)
+    judged = serial.judge(Scores(scores.by_chain, steps=steps, kept_at=kept_at))
+    assert {outcome.question: outcome.outcome for outcome in judged} == expected
+    assert {outcome.condition for outcome in judged if outcome.outcome == "fail"} == {"regenerated@3"}
