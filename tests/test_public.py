@@ -118,15 +118,15 @@ def test_a_plain_value_that_a_method_would_skip_over_is_refused() -> None:
 
 
 def test_nothing_is_compared_where_faithlens_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = list[str]()
-    monkeypatch.setattr(public, "find_misuse", lambda name, *_: asked.append(name))
+    compared = list[str]()
+    monkeypatch.setattr(public, "find_misuse", lambda name, *_: compared.append(name))
     condition = fl.Condition("x", (fl.Piece("stem", (1,)),), ((2,),), (fl.Ablation("z", "stem", "mean"),))
-    assert asked == ["Piece", "Ablation", "Condition"]
-    asked.clear()
+    assert compared == ["Piece", "Ablation", "Condition"]
+    compared.clear()
     assert condition.donors == (condition.unedited,)  # made inside faithlens, by dataclasses.replace
-    assert asked == []
+    assert compared == []
     assert replace(condition, name="y").name == "y"
-    assert asked == ["Condition"]
+    assert compared == ["Condition"]
 
 
 def test_a_table_without_a_column_that_is_needed_is_named() -> None:
