@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from faithlens.errors import ConfigError, RunError, TaskError, check_choice, check_fields, list_several, suggest_path
 from faithlens.execution.options import BACKENDS, Backend, Sampling, check_sampler_options
@@ -13,6 +13,7 @@ from faithlens.measures.catalogue import SUITES, check_assay_name
 from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT_REGENERATIONS
 from faithlens.model.names import DTYPES, check_device, check_model_name
 from faithlens.stats.verdict import Criteria
+from faithlens.strict_json import find_misfit
 from faithlens.tasks.registry import check_task_name
 
 
@@ -168,10 +169,14 @@ class AuditConfig:
         """The options that `to_dict` made plain, read from a manifest.
 
         Raises:
-            RunError: they are those of another version of faithlens.
+            RunError: an option is missing, no such option, or of another type.
+            ConfigError: an option has a value that it cannot have.
         """
-        known = {each.name for kind in (cls, Sampling) for each in fields(kind)}
-        if unknown := {*entries, *entries["sampling"]} - known:
+        if misfit := find_misfit(entries, _ENTRIES):
+            problem = f"the options in the manifest of the run cannot be believed: config {misfit}"
+            raise RunError(problem, "Restore manifest.json from a copy, or run the audit again in a new folder.")
+        known = {each.name for kind in (cls, Sampling, Subject) for each in fields(kind)}
+        if unknown := {*entries, *entries["sampling"]}.union(*entries["subjects"]) - known:
             problem = f"the run has options that this faithlens does not know: {', '.join(sorted(unknown))}"
             raise RunError(problem, "Use the version of faithlens that began the run (manifest.json, versions).")
         subjects = tuple(Subject(**each) for each in entries["subjects"])
@@ -180,6 +185,23 @@ class AuditConfig:
         return cls(**plain)
 
 
+class _NamedSubject(TypedDict):
+    model: str
+    task: str
+
+
+class _SamplingOptions(TypedDict):
+    max_new_tokens: int | None
+    temperature: float
+    top_p: float
+
+
+_ENTRIES: Any = TypedDict(
+    "_ENTRIES",
+    {each.name: Any for each in fields(AuditConfig)}
+    | {"subjects": list[_NamedSubject], "assays": list[str], "sampling": _SamplingOptions, "sources": dict[str, str]},
+)
+"""What `AuditConfig.to_dict` makes; `check_fields` says what the entries without a type here must be."""
 SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
 OPTIONS = (
     *(each.name for each in fields(AuditConfig) if each.name not in {"subjects", "n", "sampling", "sources"}),

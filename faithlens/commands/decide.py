@@ -158,6 +158,8 @@ def decide_runs(runs: Sequence[Run], criteria: Criteria = DEFAULT_CRITERIA) -> D
     if not runs:
         raise RunError("at least one run is needed, got none", "Name the folder of a finished run.")
     entries = [subject for run in runs for subject in run.read_json("verdict.json")["subjects"]]
+    if not entries:
+        raise RunError("no run has a verdict on any model", "Name a run that was audited on at least one task.")
     candidates = Counter(entry["task"] for entry in entries)
     subjects = [entry for run in runs for entry in _judge_again(run, criteria, candidates)]
     held: dict[tuple[str, str], str] = {}

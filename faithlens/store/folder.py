@@ -4,12 +4,14 @@ import logging
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from io import BytesIO
 from typing import Any
 
 import pandas as pd
 
 from faithlens.errors import RunError, escape_controls
+from faithlens.store.contents import SHAPES, find_shape_fault, parse_file
 from faithlens.store.faults import (
     Fault,
     find_fault,
@@ -54,7 +56,14 @@ class RunFolder:
     def list_faults(self) -> list[Fault]:
         """The files that are not as faithlens wrote them."""
         files = self.files
-        return list_faults(self.path, files, unfinished=self._list_unfinished_parts(files))
+        faults = list_faults(self.path, files, unfinished=self._list_unfinished_parts(files))
+        return faults + self._list_shape_faults(files, faults)
+
+    def _list_shape_faults(self, files: Mapping[str, Any], known: Iterable[Fault]) -> list[Fault]:
+        """The JSON files that have the digest in the manifest, and entries that faithlens does not write."""
+        names = (SHAPES.keys() & files.keys()) - {fault.name for fault in known}
+        faults = (find_shape_fault(name, self._read_listed(name, files)) for name in sorted(names))
+        return [fault for fault in faults if fault]
 
     def check_identity(self, manifest: Mapping[str, Any]) -> None:
         """Raise RunError, with the differences, if `manifest` has other options, inputs, versions or code."""
@@ -121,8 +130,14 @@ class RunFolder:
         write_manifest(self.path, {**manifest, name: manifest.get(name, {}) | dict(entries)})
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """The content of the JSON file `name`. Raises RunError as `read_bytes`."""
-        return parse_json(self.read_bytes(name))
+        """The content of the JSON file `name`. Raises RunError as `read_bytes`, and where an entry cannot be read."""
+        return self._parse_file(name, self.read_bytes(name))
+
+    def _parse_file(self, name: str, content: bytes) -> dict[str, Any]:
+        try:
+            return parse_file(name, content)
+        except ValueError as error:
+            raise make_fault_error(self.path, [Fault(name, str(error))]) from error
 
     def read_bytes(self, name: str) -> bytes:
         """The content of the file `name`, which is as faithlens wrote it.
@@ -135,8 +150,10 @@ class RunFolder:
     def _read_listed(self, name: str, files: Mapping[str, Any]) -> bytes:
         entry = files.get(name)
         if entry is None and not exists(self.path / name):
+            near = get_close_matches(name, files, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
             raise RunError(
-                f"the run in {self.path} has no {name} yet", "Continue it with: faithlens audit --resume DIR"
+                f"the run in {self.path} has no {name} yet", f"{hint}Continue it with: faithlens audit --resume DIR"
             )
         try:
             content = read_content(self.path / name)
@@ -159,7 +176,9 @@ class RunFolder:
     def read_unit_list(self) -> UnitList:
         """The units of the run; empty if it has none."""
         files = self.manifest["files"]
-        return UnitList(**parse_json(self._read_listed(UNITS_NAME, files))) if UNITS_NAME in files else UnitList()
+        if UNITS_NAME not in files:
+            return UnitList()
+        return UnitList(**self._parse_file(UNITS_NAME, self._read_listed(UNITS_NAME, files)))
 
     def write_unit_list(self, units: UnitList) -> None:
         """Write the list of all units."""
@@ -193,7 +212,7 @@ class RunFolder:
         """Why units could not be done, by key."""
         failures = dict[str, str]()
         for name in list_unit_files(self.path, "failed"):
-            with suppress(OSError, ValueError, KeyError):  # done by now, or damaged: then the unit is named alone
+            with suppress(OSError, ValueError, KeyError, TypeError):  # done by now, or damaged: the unit is named
                 entry = parse_json(read_content(self.path / name))
                 failures[entry["unit"]] = entry["problem"]
         return failures
@@ -269,6 +288,7 @@ class RunFolder:
         old = self.manifest
         unfinished = self._list_unfinished_parts(old["files"])
         faults += list_faults(self.path, old["files"], with_parts=True, unfinished=unfinished)
+        faults += self._list_shape_faults(old["files"], faults)
         removed = {fault.name for fault in faults}
         if any(is_part(name) for name in removed):  # until the batch is done again, the run is not finished
             removed |= {name for name in old["files"] if not (is_part(name) or is_judged(name) or _is_for_units(name))}
@@ -315,6 +335,7 @@ class RunFolder:
         if UNITS_NAME not in files:
             return []
         fault = find_listed_fault(self.path, UNITS_NAME, read_digest(files[UNITS_NAME]))
+        fault = fault or find_shape_fault(UNITS_NAME, self._read_listed(UNITS_NAME, files))
         if fault is None:
             return []
         self._set_aside(UNITS_NAME)

@@ -28,7 +28,8 @@ from typing import Any
 from faithlens.errors import RunError, suggest_path
 from faithlens.store.files import write_atomically
 from faithlens.store.places import Place, is_address, read_content
-from faithlens.strict_json import parse_strictly
+from faithlens.store.shapes import ManifestFile
+from faithlens.strict_json import find_misfit, parse_strictly
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -152,10 +153,24 @@ def read_manifest(folder: Place) -> dict[str, Any]:
         _check_schema(folder, entries)
         if entries["seal"] != compute_seal({name: value for name, value in entries.items() if name != "seal"}):
             raise ValueError("its content was changed after faithlens wrote it")
+        if misfit := find_misfit(entries, ManifestFile):
+            raise ValueError(f"it {misfit}")
     except ValueError as error:
         problem = f"the {MANIFEST_NAME} of the run in {folder} cannot be believed: {error}"
         raise RunError(problem, "Restore the file from a copy, or run the audit again in a new folder.") from error
-    return entries
+    return Manifest(folder, entries)
+
+
+class Manifest(dict[str, Any]):
+    """The entries of a manifest, of which a missing one is an error that names it."""
+
+    def __init__(self, folder: Place, entries: Mapping[str, Any]) -> None:
+        super().__init__(entries)
+        self._folder = folder
+
+    def __missing__(self, name: str) -> Any:
+        problem = f"the {MANIFEST_NAME} of the run in {self._folder} has no entry {name!r}"
+        raise RunError(problem, "Restore the file from a copy, or run the command again in a new folder.")
 
 
 def _check_schema(folder: Place, entries: Mapping[str, Any]) -> None:

@@ -20,7 +20,9 @@ from faithlens.store.files import write_once
 from faithlens.store.lease import list_unit_files, name_unit_file
 from faithlens.store.manifest import compute_seal, format_json, parse_json
 from faithlens.store.places import Place, read_content
+from faithlens.store.shapes import RecordFile
 from faithlens.store.tables import check_columns
+from faithlens.strict_json import find_misfit
 
 UNITS_NAME = "units.json"
 """The list of all units of a run."""
@@ -92,7 +94,7 @@ def read_records(
             entries = parse_json(read_content(folder / name))
             seal = entries.pop("seal", None)
             record = UnitRecord(**entries)
-            if seal != compute_seal(entries) or not isinstance(record.files, dict):
+            if seal != compute_seal(entries) or find_misfit(entries, RecordFile):
                 raise ValueError("seal")
         except FileNotFoundError:
             continue  # it was merged a moment ago

@@ -22,6 +22,7 @@ from faithlens.report.decide import format_decision
 from faithlens.stats.estimate import compute_estimates
 from faithlens.stats.selection import compute_fronts, decide_all_tasks, decide_task, find_most_capable
 from faithlens.store import Run
+from tests.store.entries import make_entry
 
 N = 40
 READS, IGNORES, MOSTLY = [1.0] * N, [0.0] * N, [0.1] * 3 + [0.9] * (N - 3)
@@ -54,7 +55,7 @@ def folder(path: Path, *subjects: tuple, **more: list[float]) -> Run:
         traces = [{"model": model, "task": task, "question": f"q{i:02d}", "n_tokens": 9, "seed": 0} for i in range(N)]
         run.write_part("traces", f"{model} {task}", [trace | text for trace in traces])
     run.finish({"estimates": compute_estimates(run.read("scores"), 0)})
-    run.write_json("verdict.json", {"subjects": [{"model": model, "task": task} for model, task, *_ in subjects]})
+    run.write_json("verdict.json", {"subjects": [make_entry(model, task) for model, task, *_ in subjects]})
     return run
 
 

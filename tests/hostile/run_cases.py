@@ -9,6 +9,7 @@ from pathlib import Path
 from faithlens.store import Run, hold_folder, make_manifest
 from faithlens.store.manifest import SCHEMA_VERSION, write_manifest
 from tests.hostile.case import Case
+from tests.store.entries import make_entry
 
 PART = "parts/scores/a%20t%200.parquet"
 
@@ -19,7 +20,7 @@ def write_run(path: Path, n: int = 2) -> Run:
     for i in range(n):
         run.write_part("scores", f"a t {i}", [{**at, "question": f"q{i}", "value": 1 / (i + 1)}])
     run.finish()
-    run.write_json("verdict.json", {"subjects": [{"model": "a", "task": "t", "verdict": "trust", "reasons": ["x"]}]})
+    run.write_json("verdict.json", {"subjects": [make_entry("a", "t", "trust", ["x"])]})
     return run
 
 

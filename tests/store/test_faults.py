@@ -15,6 +15,7 @@ from faithlens.errors import RunError
 from faithlens.store import Run, make_manifest
 from faithlens.store.faults import list_faults
 from faithlens.store.files import FileDigest
+from tests.store.entries import make_entry
 
 PART, OTHER = "parts/scores/a%20t%200.parquet", "parts/scores/a%20t%201.parquet"
 KEYS = ("a t 0", "a t 1")
@@ -31,7 +32,7 @@ def write_run(path: Path, value: float = 1.0, seed: int = 0) -> Run:
     for i, key in enumerate(KEYS):
         run.write_part("scores", key, make_scores(f"{i}", value))
     run.finish()
-    run.write_json("verdict.json", {"subjects": [{"model": "a", "task": "t", "verdict": "trust", "reasons": ["x"]}]})
+    run.write_json("verdict.json", {"subjects": [make_entry("a", "t", "trust", ["x"])]})
     run.write_text("report.html", "<!doctype html>")
     return run
 

@@ -1,0 +1,166 @@
+"""What the JSON files of a run hold, entry by entry; files of another shape are not read (`find_misfit`)."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class NumberEntry(TypedDict):
+    """The mean of a measure."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n_used: int
+    n_dropped: int
+    reason: str | None
+
+
+class ExampleEntry(TypedDict):
+    """A question that shows what a gate says."""
+
+    question: str
+    outcome: str
+    reason: str
+    sample: int
+    condition: str
+    is_askable: bool
+
+
+class GateEntry(TypedDict):
+    """What one gate says."""
+
+    asks: str
+    misses: str
+    gate: str
+    status: Literal["passed", "failed", "open", "not tested", "not askable"]
+    n_asked: int
+    n_passed: int
+    n_failed: int
+    n_open: int
+    share: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    chance: float
+    example: ExampleEntry | None
+    reason: str | None
+
+
+class StratumEntry(TypedDict):
+    """One side of the feature that separates failing questions best."""
+
+    name: str
+    n_asked: int
+    n_failed: int
+    low: float
+    high: float
+
+
+class StrataEntry(TypedDict):
+    """Both sides of that feature."""
+
+    worst: StratumEntry
+    other: StratumEntry
+    p_value: float
+
+
+class SubjectEntry(TypedDict):
+    """The verdict on one model and task."""
+
+    model: str
+    task: str
+    verdict: Literal["trust", "do-not-trust", "undecided"]
+    reasons: list[str]
+    truth: str | None
+    cells: dict[str, int]
+    questions_needed: int | None
+    measures: dict[str, NumberEntry]
+    kind: str
+    gates: list[GateEntry]
+    strata: StrataEntry | None
+    partly_edited: int
+
+
+class VerdictFile(TypedDict):
+    """verdict.json"""
+
+    subjects: list[SubjectEntry]
+
+
+class UnitEntry(TypedDict):
+    """One unit: what it is, and what its rows and its chains depend on."""
+
+    model: str
+    task: str
+    questions: list[str]
+    digest: str
+    batch: NotRequired[int]
+    chains: NotRequired[str]
+
+
+class StartEntry(TypedDict):
+    """What is found out before the first unit of a model and task."""
+
+    digest: str
+
+
+class UnitsFile(TypedDict):
+    """units.json"""
+
+    tables: list[str]
+    units: dict[str, UnitEntry]
+    starts: dict[str, StartEntry]
+
+
+class ErrorsEntry(TypedDict):
+    """The errors of all readers together on planted chains: how many, of how many."""
+
+    missed: list[int]
+    invented: list[int]
+
+
+class ReadersFile(TypedDict):
+    """readers.json"""
+
+    cells: list[dict[str, Any]]
+    errors: dict[str, ErrorsEntry]
+
+
+class SubjectFacts(TypedDict):
+    """What is found out about a model and task before its first unit."""
+
+    stem: str
+    close: str
+    coverage: float
+    truth: NotRequired[str]
+
+
+class ManifestFile(TypedDict):
+    """manifest.json; what only some runs need is read with a check where it is needed."""
+
+    config: dict[str, Any]
+    files: dict[str, Any]
+    seed: NotRequired[int]
+    versions: NotRequired[dict[str, str | None]]
+    code: NotRequired[str]
+    commit: NotRequired[str | None]
+    device: NotRequired[str]
+    platform: NotRequired[str]
+    inputs: NotRequired[dict[str, str]]
+    created: NotRequired[str]
+    threads: NotRequired[int]
+    subjects: NotRequired[dict[str, SubjectFacts]]
+    work: NotRequired[dict[str, dict[str, float | None]]]
+    proofs: NotRequired[dict[str, Any]]
+    measures: NotRequired[dict[str, dict[str, Any]]]
+    resumed: NotRequired[list[dict[str, Any]]]
+    trials: NotRequired[dict[str, dict[str, Any]]]
+    retried: NotRequired[dict[str, list[str]]]
+
+
+class RecordFile(TypedDict):
+    """units/KEY.json"""
+
+    unit: str
+    digest: str
+    files: dict[str, Any]
+    facts: dict[str, dict[str, Any]]
