@@ -10,7 +10,7 @@ from faithlens.cli.interrupt import resumable
 from faithlens.cli.places import Place, check_run, parse_place
 from faithlens.cli.workers import describe_prepared, parse_submit_options
 from faithlens.console import SafeConsole, format_json
-from faithlens.errors import ConfigError, suggest_path
+from faithlens.errors import ConfigError, check_choice, suggest_path
 from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT_REGENERATIONS
 from faithlens.progress import LOADING, show_work
 
@@ -179,9 +179,12 @@ def audit(
     _check_folders(out, resume)
     with show_work(LOADING) as display:
         # torch takes seconds to import: neither --help nor the error of a misspelt name waits for it
+        from faithlens.commands.engines.choice import ENGINES
         from faithlens.config import check_names
 
         check_names(model or [], task, n, {} if resume else options)
+        if engine is not None:
+            check_choice(engine, ENGINES, "engine")
         from faithlens.commands.audit import Staff, make_audit_config, name_run_folder, run_staffed_audit
         from faithlens.commands.resume import resume_audit
         from faithlens.report.terminal import format_summary

@@ -54,6 +54,10 @@ def judge(
     """
     check_run(run)
     with show_work(LOADING, talks=False):
+        from faithlens.judging.names import check_reader_options
+
+        for name in reader or []:
+            check_reader_options(name, device, dtype)
         from faithlens.commands.judge.run import judge as judge_run
         from faithlens.report.judge import format_judging
 
@@ -94,7 +98,7 @@ def monitor(
     check_run(run)
     with show_work(LOADING, talks=False):
         from faithlens.commands.judge.monitor import monitor as monitor_run
-        from faithlens.judging.readers import TEXT, WORDS
+        from faithlens.judging.names import TEXT, WORDS
         from faithlens.report.judge import format_monitoring
 
     with repeatable(KEPT):

@@ -15,17 +15,14 @@ from faithlens.errors import ConfigError, list_several, suggest_names
 from faithlens.execution.endpoint import Endpoint, Failure
 from faithlens.execution.options import Sampling
 from faithlens.interventions.editor import Editor, ModelEditor, load_writer
-from faithlens.interventions.editor_names import EDITORS
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry, Judgement
+from faithlens.judging.names import TEXT, WORDS, check_reader_name
 from faithlens.judging.requests import REMINDER, REQUESTS, parse_reply, write_request, write_second_request
 from faithlens.model.digest import hash_loaded_model
 from faithlens.model.model import Model
-from faithlens.model.names import correct_word
 from faithlens.tasks.hint_mentions import classify_saying
 from faithlens.tasks.seeds import derive_seed
 
-WORDS = "words"
-TEXT = "text"
 """The classifier that `monitor` trains on the run itself. It is no reader: it knows nothing but this run."""
 ALL_READERS, JUDGES = "all readers", "judges"
 """The names of what all readers, and all judge models, say together."""
@@ -189,7 +186,7 @@ def load_readers(
         if name == WORDS:
             readers.append(WordReader())
             continue
-        _check_name(name)
+        check_reader_name(name)
         writer = load_writer(name, sampling, device=device, dtype=dtype)
         if isinstance(writer, Endpoint):
             writer = replace(writer, key_env=keys.get(_find_host(name), DEFAULT_KEY))
@@ -213,19 +210,6 @@ def check_names(readers: Sequence[ChainReader]) -> None:
             )
     if repeated := next((each for each in names if names.count(each) > 1), None):
         raise ConfigError(f"the reader {repeated} is named twice", "Name each reader once; --repeats asks it again.")
-
-
-def _check_name(name: str) -> None:
-    """Refuse names that would be looked for as models: a misspelt "words", "text", and editors that are no model.
-
-    Raises:
-        ConfigError: the name is one of these.
-    """
-    near = correct_word(name, [WORDS, TEXT])
-    if name in (*EDITORS, TEXT) or near:
-        start = f"Did you mean {near!r}? " if near else ""
-        fix = f"{start}A reader is {WORDS}, URL#MODEL, or a model; faithlens monitor takes {TEXT} too."
-        raise ConfigError(f"no reader {name!r}", fix)
 
 
 def _find_host(name: str) -> str:

@@ -31,7 +31,8 @@ from faithlens.commands.judge.summary import Judge, explain_open, list_judges
 from faithlens.commands.work.conclude import conclude, reopen
 from faithlens.errors import ConfigError, list_several
 from faithlens.judging.inquiry import ChainReader, Inquiry, Judgement, join_readers
-from faithlens.judging.readers import JUDGES, REPEATS, REPLY_TOKENS, TEXT, WORDS
+from faithlens.judging.names import TEXT, WORDS
+from faithlens.judging.readers import JUDGES, REPEATS, REPLY_TOKENS
 from faithlens.measures.catalogue import check_value
 from faithlens.measures.catalogue.judged import CEILING, CHANCE, MONITORABILITY, VIEWS
 from faithlens.measures.probe import assign_folds, bag_of_tokens, predict_with_probe

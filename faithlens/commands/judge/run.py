@@ -32,8 +32,9 @@ from faithlens.commands.work.conclude import conclude, reopen
 from faithlens.errors import ConfigError, list_several
 from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Failure
 from faithlens.judging.inquiry import ChainReader, Cost, Inquiry
+from faithlens.judging.names import WORDS
 from faithlens.judging.planted import list_planted_chains
-from faithlens.judging.readers import ALL_READERS, REPEATS, REPLY_TOKENS, WORDS, check_names, load_readers
+from faithlens.judging.readers import ALL_READERS, REPEATS, REPLY_TOKENS, check_names, load_readers
 from faithlens.progress import show_part
 from faithlens.store import READERS_KEY, READERS_NAME, Run, find_place, hold_folder
 from faithlens.store.places import Place
