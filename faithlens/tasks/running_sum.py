@@ -108,8 +108,11 @@ def states_values(steps: Sequence[str], values: Sequence[str]) -> bool:
 def read_shift(question: Question, before: str, after: str) -> int | None:
     """By how much the total that a step states changes from `before` to `after`.
 
-    None if either states no total, if both state the same, or if `before` states one that the question never reaches.
+    None if either states no total, if both state the same, or if `before` states one that the question never reaches
+    or only lists the numbers of the question.
     """
+    if read_step_numbers(before) == read_operands(question):  # it only lists the numbers of the question again
+        return None
     old, new = read_total(before), read_total(after)
     if old is None or new is None or old == new or old not in question.values:
         return None
@@ -174,7 +177,8 @@ def check_running_totals(
 
     The first number of a chain is the start. A step names the amounts that it adds, then the total that it states. It
     may restate the total before them ("5 + 6 = 1", after 5), and the sum that it reduces ("6 more make 11, so 1"). A
-    step with one number states a total again. A step without numbers says nothing.
+    step with one number states a total again. A step without numbers says nothing, and neither does one that lists all
+    numbers of the question before the first total.
 
     Where a step says what it does with an amount ("add 6", "take 6 away"), that must be what the question does. What is
     denied or supposed leaves the step unread.
@@ -200,7 +204,7 @@ def _check_in_order(amounts: Sequence[int], changes: Sequence[int], steps: Seque
     used = {1}  # how many amounts the steps may have named so far: "0 + 0 = 0" can name one or two
     for step in steps:
         numbers = read_step_numbers(step)
-        if not numbers:
+        if not numbers or (total is None and numbers == list(amounts)):
             checks.append(SAYS_NOTHING)
             continue
         check = FOLLOWS

@@ -176,6 +176,7 @@ def test_running_totals() -> None:
         (["3 + 4 + 9 + 2 = 8."], "y"),
         (["3 + 4 + 9 + 2 = 18, so 8."], "y"),
         (["3 + 4 + 9 = 16, so 6."], "n"),  # a number is left out
+        (["Start at 3 and add 4, 9 and 2.", "Start at 3.", "Add 4 to get 7.", "Add 9 to get 6."], "-yy"),
         (["Case 8.", "Start at 3.", "Add 4 to get 7.", "Add 9 to get 6.", "Add 2 to get 8."], "nnyyy"),
         # the result before the reason
         (["3.", "To get 7, add 4.", "We get 6 by adding 9.", "8 = 6 + 2."], "yyyy"),
@@ -195,7 +196,8 @@ def test_running_totals() -> None:
 def test_running_totals_in_other_words(steps: list[str], verdicts: str) -> None:
     task = RunningSum()
     checks = task.check_steps(task.make_question((3, 4, 9, 2)), steps)[: len(verdicts)]
-    assert "".join({"follows": "y", "does not follow": "n"}[check.verdict] for check in checks) == verdicts
+    signs = {"follows": "y", "does not follow": "n", "says nothing": "-"}
+    assert "".join(signs[check.verdict] for check in checks) == verdicts
 
 
 @pytest.mark.parametrize(

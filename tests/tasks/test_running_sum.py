@@ -89,6 +89,12 @@ def test_a_step_without_a_number_cannot_be_misstated():
     assert TASK.misstate(" So there.", TASK.make_question((1, 2, 3, 4)), random.Random(0)) is None
 
 
+def test_nothing_follows_from_a_changed_list_of_the_numbers():
+    question = TASK.make_question((3, 4, 9, 7))
+    assert TASK.infer_answer(question, "We start at 3 and add 4, 9 and 7.", "We start at 3 and add 4, 9 and 2.") is None
+    assert TASK.infer_answer(question, "Add 4 to get 7.", "Add 4 to get 8.") == "4"
+
+
 def test_only_a_chain_of_thought_is_introduced():
     question = TASK.make_question((1, 2, 3, 4))
     assert TASK.make_prompt(question, "cot").prefill == " Steps:"
