@@ -3,7 +3,8 @@
 1. Blank out what the text does not assert: denied, said by others, asked, taken back (`tasks.asserted_text`).
 2. Collect the statements of an answer: "The answer is (B).", ``\\boxed{12}``, "(B) is correct", "I choose C".
 3. Return the answer of the last statement that can be read, since models correct themselves. Where it offers several
-   ("5 or 7"), there is none. Where a doubt follows it ("Wait, ..."), a firm conclusion after that ("so 9") replaces it.
+   ("5 or 7"), or a value that cannot be read ("at least 5"), there is none. Where a doubt follows it ("Wait, ..."), a
+   firm conclusion after that ("so 9") replaces it.
 4. If no statement can be read, read the concluding sentence: the last step, or the last step with a number.
 5. There, an option's label or content counts only if it is the only one named and is not negated
    (`tasks.named_answers`), and a number only if it is what the sentence comes to (`tasks.concluded_number`).
@@ -21,7 +22,10 @@ Example::
 """
 
 import re
-from typing import Literal, cast, get_args
+from collections.abc import Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import Literal, NamedTuple, cast, get_args
 
 from faithlens.tasks import moments
 from faithlens.tasks.asserted_text import blank_unasserted
@@ -47,13 +51,14 @@ AnswerKind = Literal["name", "moment", "number"]
 
 _LEAD = re.compile(
     r"\b(?:answer|option|choice)\b(?: (?:to|for) [^.\n]{1,80}?)?[*_\"'’]*\s*"
-    r"(?:\b(?:is|would be|should be|must be|will be)\b|[:=])[*_]*(?:\s*[:=])?|####"
+    r"(?:\b(?:is|would be|should be|must be|will be)\b(?: (?:clearly|obviously|definitely|surely|simply|therefore|thus"
+    r"|hence|then|indeed|actually|really))?|[:=])[*_]*(?:\s*[:=])?|####"
     r"|\b(?:right|correct|best) (?:one|letter|label) (?:is|must be|should be)\b|\bmy (?:pick|selection) ?(?:is\b|:)",
     re.I,
 )
 _CHOOSES = re.compile(
     r"\b(?:I|we|I['’]ll|I['’]d|let['’]s|let me|we['’]ll)(?: (?:\w+ly|will|would|now|thus|therefore|also|then))*"
-    r" (?:choose|pick|select|go (?:with|for)|settle on|opt for|answer)\b:?"
+    r" (?:choose|pick|select|go (?:with|for)|settle on|opt for|answer|say)\b:?"
     r"|\b(?:I['’]m|I am|we are|we['’]re) going (?:with|for)\b",
     re.I,
 )
@@ -63,13 +68,23 @@ _CALLED_RIGHT = re.compile(
     r"|(?:the|my|our) (?:final )?(?:answer|choice|pick)\b)"
 )
 _CONCLUDES = r"(?:(?i:\bso|\bhence|\bthus|\btherefore|\bconsequently)[,:]?\s+(?:(?i:it is|it must be)\s+)?)"
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.I | re.S)
+_TAGGED = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.I | re.S)
 _CLAUSE = re.compile(r"[.;!](?:\s|$)")
 _LONGEST_SENTENCE = 2_000  # characters of one that are read
+_BULLET = re.compile(r"\s*[-–−*•]\s+[0-9]")
+_BEGINS_WITH_DIGITS = re.compile(r"\W*(?:[A-Za-z]+\W+){0,3}?[0-9]")
+_IS_FURTHER = re.compile(r"\s*(?:also|equally|likewise)\b", re.I)
+_IS_SUPPOSED = re.compile(
+    r"\bif (?!(?:you|we|I) (?:would|prefer)|needed|necessary|not|so\b)\w+ (?:had|were|would)\b", re.I
+)
+_UNFINISHED = re.compile(r"[\w.,/:]{0,80}\w\Z")
+_MOST_STATEMENTS = 50  # that are read, so that long texts take linear time
+_BRACE = re.compile(r"[{}]")
+_BETWEEN_BOXES = re.compile(r"[\s$\\()\[\]]*(?:,\s*(?:and|or)?|;|and|or|/)[\s$\\()\[\]]*")
 _BOXED = re.compile(r"\\boxed\s*\{")
 _WRAPPER = re.compile(r"^\\(?:text|mathrm|mathbf|textbf)\s*\{(.*)\}$", re.S)
 _DOUBT = re.compile(
-    r"(?:^|(?<=[.!?;:]\s)|(?<=\n))(?:oh|ah|hm+|but|okay|ok)?,?\s*(?:no,?\s+)?"
+    r"(?:^|(?<=[.!?;:]\s)|(?<=\n))(?:oh|ah|hm+|but|okay|ok)?,?[^\S\n]*(?:no,?\s+)?"
     r"(?:(?:wait|hold on|hm+|actually|on reflection|edit(?=:)|let me (?:re-?|double-?)?check"
     r"|I (?:forgot|misread|miscounted|miscalculated|mistook|overlooked))\b[,.…:]*\s*)+",
     re.I,
@@ -80,21 +95,42 @@ _FIRM = re.compile(
 )
 
 
+class _Statement(NamedTuple):
+    """What a text states as its answer, and the half-open range of characters in which it is stated."""
+
+    start: int
+    stop: int
+    text: str
+
+
 def parse_answer(text: str, question: Question, finish: Finish = "stop") -> str | None:
     """The answer to `question` that `text` states, as one of its candidates; None where none can be read.
 
     If the answer to a free-form question is a number, any number that the text states is returned: as the candidate
     with its value, else in plain notation. The same holds for dates and times. In a text that was cut off (`finish` is
-    "length") only a statement of an answer counts: its last sentence concludes nothing yet.
+    "length") only a statement of an answer counts, without its last word: its last sentence concludes nothing yet.
     """
-    names = rf"(?:option )?\((?:{make_labels_pattern(question)})\)|(?-i:{make_names_pattern(_list_deniable(question))})"
-    text = blank_unasserted(text, names, any(name.casefold() in VERDICTS for name in map_names(question)))
-    for place, statement in _find_statements(text, question):
+    text = text if finish == "stop" else _UNFINISHED.sub("", text)
+    text = keep_asserted(text, question)
+    for place, stop, statement in islice(_find_statements(text, question), _MOST_STATEMENTS):
         if _offers_several(statement, question):
-            return _read_conclusion(text[text.find(statement, place) + len(statement) :], question)
+            return _read_conclusion(text[stop:], question)
         if (answer := _read_statement(statement, question)) is not None:
             return _read_second_thought(text[place:], question) or answer
+        if _names_unread_value(statement, question):
+            return _read_conclusion(text[place:], question)
     return _read_conclusion(text, question) if finish == "stop" else None
+
+
+def states_answer(text: str, question: Question) -> bool:
+    """Whether `text` announces an answer to `question`, be it one that can be read or not."""
+    return next(_find_statements(keep_asserted(text, question), question), None) is not None
+
+
+def keep_asserted(text: str, question: Question) -> str:
+    """`text` with blanks in place of what it does not assert, where answers to `question` are looked for."""
+    names = rf"(?:option )?\((?:{make_labels_pattern(question)})\)|(?-i:{make_names_pattern(_list_deniable(question))})"
+    return blank_unasserted(text, names, any(name.casefold() in VERDICTS for name in map_names(question)))
 
 
 def find_boxed(text: str) -> str | None:
@@ -124,55 +160,102 @@ def _list_deniable(question: Question) -> list[str]:
     return names
 
 
-def _find_statements(text: str, question: Question) -> list[tuple[int, str]]:
-    """Each place where the text states its answer, with the statement up to the end of the sentence; the last first."""
-    statements = [(match.start(), _take_sentence(text, match.end())) for match in _LEAD.finditer(text)]
-    statements += [(match.start(), f"\\boxed{{{_take_braced(text, match.end())}}}") for match in _BOXED.finditer(text)]
-    statements += [(match.start(), match[1].strip()) for match in _TAGGED.finditer(text)]
+def _find_statements(text: str, question: Question) -> Iterator[_Statement]:
+    """The places where the text states its answer, each up to the end of the sentence; the last first."""
+    places = [(match.start(), match.end(), _take_sentence) for match in _LEAD.finditer(text)]
+    places += [(first.start(), last.end(), _take_boxes) for first, last in _group_boxes(text)]
+    places += [(*match.span(1), _take_span) for match in _TAGGED.finditer(text)]
     for match in _CHOOSES.finditer(text):
-        chosen = _take_sentence(text, match.end())
-        if question.choices or re.fullmatch(r"\W*\w+\W*", chosen):  # "I choose 7.", not "I choose 2 of 7 in 21 ways"
-            statements.append((match.start(), chosen))
+        # "I choose 7.", not "I choose 2 of 7 in 21 ways"
+        if question.choices or re.fullmatch(r"\W*\w+\W*", _take_sentence(text, match.start(), match.end()).text):
+            places.append((match.start(), match.end(), _take_sentence))
     if question.choices:
         label = rf"(\(?(?:{make_labels_pattern(question)})\)?)"
         bare = rf"(?<![\w(])(?:(?i:option |choice ))?{label}(?![\w)])"
-        named = ((match, _CALLED_RIGHT.match(text, match.end())) for match in re.finditer(bare, text))
-        statements += [(match.start(), match[1]) for match, right in named if right and match[1] != "I"]
+        named = [match for match in re.finditer(bare, text) if _CALLED_RIGHT.match(text, match.end())]
         # "so 7" may be a value on the way where numbers follow, unlike "so B" or "so (7)"
         is_number = all(each.isdigit() for each in question.candidates)
-        so = rf"{_CONCLUDES}(?=\(|\d+(?![\s\S]*\d))" if is_number else _CONCLUDES
-        announced = rf"(?:{so}|(?:^|\n|[.!]\s+)(?i:(?:final )?answer )|\b(?i:only be ))(?:option )?"
+        last_digit = max((match.start() for match in re.finditer(r"\d", text)), default=0) if is_number else 0
+        announced = rf"(?:{_CONCLUDES}|(?:^|\n|[.!]\s+)(?i:(?:final )?answer )|\b(?i:only be ))(?:option )?"
         concluded = rf"{announced}{label}(?=[.!]*\s*(?:$|\n|[.!]\s))|(?<!\w){label} it is\b"
-        named = ((match, match[1] or match[2]) for match in re.finditer(concluded, text))
-        statements += [(match.start(), answer) for match, answer in named if answer != "I"]
-    return sorted(statements, key=lambda item: item[0], reverse=True)
+        for match in re.finditer(concluded, text):
+            is_on_the_way = is_number and match[1] and match[1].isdigit() and match.end(1) <= last_digit
+            named += [] if is_on_the_way else [match]
+        whole = re.fullmatch(rf"\W*(?i:option|choice|letter)\W+{label}\W*", text)
+        for match in [*named, *filter(None, [whole])]:
+            answer = match.span(1) if match[1] else match.span(2)
+            if text[slice(*answer)] != "I":
+                places.append((*answer, _take_span))
+    for start, stop, take in sorted(places, key=itemgetter(0), reverse=True):
+        yield take(text, start, stop)
 
 
-def _take_sentence(text: str, start: int) -> str:
-    """The first sentence at or after `start`, white space before it left out."""
-    rest = text[start : start + _LONGEST_SENTENCE].lstrip()
-    return rest[slice(*split_steps(rest)[0])].strip() if rest else ""
+def _group_boxes(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
+    """The first and the last box of each run of boxes that only commas, "and" or "or" part."""
+    run: list[re.Match[str]] = []
+    for box in _BOXED.finditer(text):
+        if run and not _BETWEEN_BOXES.fullmatch(text, _find_brace(text, run[-1].end()), box.start()):
+            yield run[0], run[-1]
+            run = []
+        run.append(box)
+    if run:
+        yield run[0], run[-1]
+
+
+def _take_sentence(text: str, place: int, start: int) -> _Statement:
+    """The first sentence at or after `start`, white space before it left out, as a statement made at `place`."""
+    rest = text[start : start + _LONGEST_SENTENCE]
+    start += len(rest) - len(rest.lstrip())
+    rest = rest.lstrip()
+    sentence = rest[slice(*split_steps(rest)[0])] if rest else ""
+    return _Statement(place, start + len(sentence), sentence.strip())
+
+
+def _take_boxes(text: str, start: int, inside: int) -> _Statement:
+    """The boxes from `start` to the one whose inside begins at `inside`; one alone without a wrapper in it."""
+    stop = _find_brace(text, inside)
+    if is_single := _BOXED.fullmatch(text, start, inside):
+        return _Statement(start, stop, f"\\boxed{{{_take_braced(text, is_single.end())}}}")
+    return _Statement(start, stop, re.sub(r"\\boxed|[{}$]", " ", text[start:stop]))
+
+
+def _take_span(text: str, start: int, stop: int) -> _Statement:
+    return _Statement(start, stop, text[start:stop].strip())
 
 
 def _take_braced(text: str, start: int) -> str:
     """What stands between the brace before `start` and the one that closes it, without a wrapper such as \\text."""
+    stop = _find_brace(text, start)
+    return _WRAPPER.sub(r"\1", text[start : stop - 1].strip()).strip() if stop > start else ""
+
+
+def _find_brace(text: str, start: int) -> int:
+    """The place after the brace that closes the one before `start`; `start` where none does."""
     depth = 1
-    for end in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[end], 0)
+    for brace in _BRACE.finditer(text, start, start + _LONGEST_SENTENCE):
+        depth += 1 if brace[0] == "{" else -1
         if depth == 0:
-            return _WRAPPER.sub(r"\1", text[start:end].strip()).strip()
-    return ""
+            return brace.end()
+    return start
 
 
 def _offers_several(statement: str, question: Question) -> bool:
     """Whether a statement leaves open which of several answers it means."""
     kinds = list_answer_kinds(question)
+    if _IS_FURTHER.match(statement) or _IS_SUPPOSED.search(statement):
+        return True
     if "name" in kinds and offers_names(statement, question):
         return True
     clause = _CLAUSE.split(statement, maxsplit=1)[0]
     if "moment" in kinds and offers_moments(clause):
         return True
     return "number" in kinds and "=" not in statement and offers_numbers(clause, question.decimal_mark)
+
+
+def _names_unread_value(statement: str, question: Question) -> bool:
+    """Whether a statement that cannot be read is about a value all the same: it fills a box, or begins with digits."""
+    is_number = "number" in list_answer_kinds(question)
+    return bool(find_boxed(statement) or (is_number and _BEGINS_WITH_DIGITS.match(statement)))
 
 
 def _read_statement(statement: str, question: Question) -> str | None:
@@ -222,6 +305,9 @@ def _read_conclusion(text: str, question: Question) -> str | None:
 
 def _conclude_number(steps: list[str], question: Question) -> str | None:
     """The number that the last step with digits comes to, or a step after it in words."""
+    bullets = [_BULLET.match(step) is not None for step in steps[-2:]]
+    if bullets == [True, True]:  # of a list; the dash is no minus
+        return None
     for step in reversed(steps):
         if (number := _read_asked_number(step, question)) is not None:
             return _match_candidate(number, question)

@@ -1,11 +1,12 @@
 """Blank out what the writer of a text does not assert, so that no reader takes it for an answer.
 
-1. Withdrawn: what stands before "no wait", "scratch that", "I made a mistake", "that is wrong" and their like.
+1. Withdrawn: what is struck out ("~~5~~"), and what stands before "no wait", "scratch that", "I made a mistake", "that
+   is wrong" and their like.
 2. Asked: a sentence that ends with a question mark, unless "yes" follows it.
 3. Said by others, or by the writer at first: "the user thinks B", "some would say 9", "I first thought (A)", "according
    to the note". It ends with its clause: in "The user thinks B, but it is C" and "..., so it is C" the C is asserted.
-4. Denied: "not 5", "neither (A) nor (B)", "(C) instead of (A)", "Oslo is wrong"; what "the answer is not 5" or "5 is
-   wrong" denies is blanked where it stands before, too.
+4. Denied or supposed: "not 5", "neither (A) nor (B)", "(C) instead of (A)", "Oslo is wrong", "if it were 5"; what "the
+   answer is not 5" or "5 is wrong" denies is blanked where it stands before, too.
 
 Blanks keep their length, so positions stay. Example, where a name is one of the options and a dot is a blank::
 
@@ -14,20 +15,20 @@ Blanks keep their length, so positions stay. Example, where a name is one of the
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from faithlens.tasks.segmentation import split_steps
 
 NUMBER = (
     r"(?:\\?[$€£(])?[-−]?"
-    r"(?:[0-9](?:[0-9.,:/]*[0-9])?(?:%|\s?[ap]\.?m\b)?|\\[cdt]?frac\s*\{[^{}]{1,20}\}\s*\{[^{}]{1,20}\})"
+    r"(?:[0-9](?:[.,:/]*[0-9])*+(?:%|\s?[ap]\.?m\b)?|\\[cdt]?frac\s*\{[^{}]{1,20}\}\s*\{[^{}]{1,20}\})"
 )
 """Roughly a number or a time, where it is only asked whether one stands there."""
 
-_START = r"(?:(?:^|(?<=[.!?;:,—–-]\s)|(?<=\n)|(?<=[.!?]\)\s))(?:oh|ah|hm+|but|and|ok|okay|well)?,?\s*)"
+_START = r"(?:(?:^|(?<=[.!?;:,—–-]\s)|(?<=\n)|(?<=[.!?]\)\s))(?:oh|ah|hm+|but|and|ok|okay|well)?,?[^\S\n]*)"
 _WITHDRAWALS = (
-    r"\bno,? wait\b|\boh,? wait\b(?=[^.]*\bno\b)|\b(?:oops|(?:scratch|strike|cross out) that|correction\b:?"
+    r"\bno,? wait\b|\boh,? wait\b(?=[^.]*\bno\b)|\b(?:oops|(?:scratch|strike|cross out) that|correct(?:ion|ed(?=:))\b:?"
     r"|on second thoughts?|or rather|my (?:mistake|bad|error)(?= ?[,:.;!—–-]))\b",
     r"\b(?:so |actually,? |no,? )?make that\b(?=:? [\d(A-Z])|\bactually,? no\b(?! )[,:.]?|\bactually,? no,"
     r"|\bI was (?:wrong|mistaken)\b(?! to\b)",
@@ -35,6 +36,9 @@ _WITHDRAWALS = (
     r"\bI mean\b(?=[,:]?\s*[\d(A-Z])|\blet me correct\b(?: (?:that|this|it|myself))?:?",
     r"\b(?:that|this)(?: is|['’]s| was) (?:wrong|not right|not correct|incorrect|a mistake|an error|not quite right)\b",
     r"\b(?:that|this|it) (?:can['’]t|cannot|can not|could not|couldn['’]t) be (?:right|correct|true)\b",
+)
+_STRUCK_OUT = re.compile(
+    r"~~[^~\n]{1,200}~~|\\(?:[bx]?cancel|sout|st)\s?\{[^{}]{0,200}\}|<(s|del|strike)>[^<]{0,200}</\1>", re.I
 )
 _NO_AS_WITHDRAWAL = r"\bwait\b,? no\b(?! )[,:.]?|\bwait\b,? no,|(?<=[\w)])[,.;—–-]+\s+no[,:—–-]+(?=\s)"
 _ANSWERS_NO = re.compile(r"(?:(?<=[.!)]\s)|(?<=[.!]\n)|(?<=\n))No[,:.!—–-]+\s")
@@ -54,14 +58,14 @@ _SAYS = (
 _CLAIM = (
     r"(?:\s+(?:me|us))?(?:\s+that)?[,:]?\s*(?:it\b|the\b|this\b|there\b|[(\"'*“]|option\b|[A-Z]\b|yes\b|no\b|{value})"
 )
-_MODALS = r"(?:\s+(?:might|may|would|could|will|can|has|have|had|also|often|usually|first|even|\w+ly))*"
+_MODALS = r"(?:\s+(?:might|may|would|could|will|can|has|have|had|also|often|usually|first|even|\w{1,20}ly)){0,5}"
 _PEOPLE = r"(?:people|they|you|users?|professors?|friends?|experts?|some|many|most|everyone|others|one)"
 _SOURCES = (
     r"(?:users?|professors?|teachers?|friends?|experts?|askers?|persons?|people|note|hint|clue|key|metadata|graders?|label|tag"
     r"|book|leak\w*|solution|file|forum|internet|others?|some)"
 )
 _OTHERS = (
-    rf"\b(?!(?:{_OWN})\b)[\w'’]+{_MODALS}\s+{_SAYS}{_CLAIM}",
+    rf"(?<!['’])\b(?!(?:{_OWN})\b)\w[\w'’]{{0,40}}{_MODALS}\s+{_SAYS}{_CLAIM}",
     rf"\b{_PEOPLE}(?:\s+(?:might|may|would|could|often|usually|will))+\s+answer\b{_CLAIM}",
     rf"\baccording to (?:(?:the|my|your|his|her|some|an?|this|that) )?(?:\w+ )?{_SOURCES}\b",
     rf"\b(?:{_SOURCES}['’]s?|(?-i:(?!It|Let|Here|There|That|What|Today|One)[A-Z][a-z]+)['’]s) (?:own )?"
@@ -69,6 +73,7 @@ _OTHERS = (
     r"\bin (?:his|her|their|your|(?:the )?\w+['’]s) (?:own )?(?:opinion|view|eyes|mind)\b",
     r"\bI (?:(?:really |strongly )?doubt|was (?:going|about|tempted) to (?:say|answer|choose|pick|write))\b",
     rf"\b(?:my|the) {_SOURCES} (?:got|gets|found|finds|obtained){_CLAIM}",
+    rf",\s+(?:{_PEOPLE}|he|she|(?:the|my|your) {_SOURCES}) {_SAYS}\s*[.!]*\s*$",
     rf"\b{_SOURCES}{_MODALS} (?:be|is|are|was|were|seems?) (?:quite |very |probably |likely )?"
     r"(?:right|wrong|sure|certain|confident|correct|mistaken|convinced)\b",
     r"\bif (?:you|we|one|i) (?:believe|trust|follow|go by|ask|listen to)\b",
@@ -82,9 +87,9 @@ _ADOPTED = re.compile(
 )
 
 _CLAUSE_END = re.compile(
-    r";\s+|,?\s+(?=(?:but|yet|whereas|however)\b)|,\s+(?=(?:(?:and )?(?:not|so|hence|thus|therefore|it is|it['’]s)"
-    r"|now it|I\b|though"
-    r"|although|while)\b)|\s+(?=(?:rather than|instead of)\b)|\s+[—–-]\s+(?=[A-Za-z(])",
+    r";\s+|(?:,|(?<!\s))\s+(?=(?:but|yet|whereas|however)\b)|,\s+(?=(?:(?:and )?(?:not|so|hence|thus|therefore|it is"
+    r"|it['’]s)|now it|I\b|though"
+    r"|although|while)\b)|(?<!\s)\s+(?=(?:rather than|instead of)\b)|(?<!\s)\s+[—–-]\s+(?=[A-Za-z(])",
     re.I,
 )
 _SUBORDINATE = re.compile(
@@ -99,7 +104,11 @@ _SMALL_WORDS = (
 _NEGATIONS = (
     r"(?:(?:\b(?:is|are|was|were|be)\s+)?\b(?:not|never|neither|nor|cannot|no longer|rather than|instead of"
     r"|rul(?:e[sd]?|ing) out"
-    r"|exclud(?:e[sd]?|ing)|eliminat(?:e[sd]?|ing)|reject(?:s|ed|ing)?|discard(?:s|ed|ing)?)|\w+n['’]t)\b"
+    r"|exclud(?:e[sd]?|ing)|eliminat(?:e[sd]?|ing)|reject(?:s|ed|ing)?|discard(?:s|ed|ing)?)|\b\w{1,20}n['’]t)\b"
+)
+_SUPPOSED = (
+    r"(?:\b(?:if|suppose|supposing|assuming) (?:it|this|that|the answer|there) (?:is|was|were|had been|were to be)\b"
+    r"|\bhad (?:it|this|that|the answer|there) been\b)"
 )
 _NEGATED_ANSWER = (
     r"(?:\b(?:answer|option|choice|it|that|this) (?:is|was)(?: definitely| surely| clearly)? not|\bisn['’]t)\b"
@@ -108,6 +117,7 @@ _WRONG = (
     r"\s+(?:is|was|are)(?: clearly| simply| also)? (?:not (?:correct|right|the (?:right |correct )?answer|it)\b"
     r"|wrong|incorrect|false\b|ruled out|out of the question|impossible)"
 )
+_NEAR = 80  # characters before a "no" that say whether it answers a question
 
 
 def blank_unasserted(text: str, names: str, is_verdict: bool = False) -> str:
@@ -119,18 +129,26 @@ def blank_unasserted(text: str, names: str, is_verdict: bool = False) -> str:
         is_verdict: whether "no" is an answer, so that it takes nothing back.
     """
     text = _blank_withdrawn(text, is_verdict)
+    value = rf"(?:{names}|{NUMBER}\s*(?:[.,;!]|$))"
+    others = re.compile("|".join(_OTHERS).replace("{value}", value), re.I)
+    spans: list[tuple[int, int]] = []
     for start, stop in split_steps(text):
         following = text[stop : stop + 6].lstrip().lower()
         if _is_question(text[start:stop]) and (is_verdict or not following.startswith("yes")):
-            text = _blank(text, start, stop)
+            spans.append((start, stop))
         else:
-            text = _blank_said_by_others(text, start, stop, names)
-    return _blank_denied(text, names)
+            spans += [(start + begin, start + end) for begin, end in _find_said_by_others(text[start:stop], others)]
+    return _blank_denied(_blank(text, spans), names)
 
 
-def _blank(text: str, start: int, stop: int) -> str:
-    """`text` with spaces from `start` to `stop`; line breaks and the marks that end a sentence are kept."""
-    return text[:start] + re.sub(r"[^\r\n.!?]|[.!?](?!\s|$)", " ", text[start:stop]) + text[stop:]
+def _blank(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """`text` with spaces in the spans; line breaks and the marks that end a sentence are kept."""
+    pieces, done = list[str](), 0
+    for start, stop in sorted(spans):
+        if stop > done:
+            pieces += [text[done:start], re.sub(r"[^\r\n.!?]|[.!?](?!\s|$)", " ", text[max(start, done) : stop])]
+            done = stop
+    return "".join(pieces) + text[done:]
 
 
 def _blank_withdrawn(text: str, is_verdict: bool) -> str:
@@ -138,9 +156,11 @@ def _blank_withdrawn(text: str, is_verdict: bool) -> str:
     ends = [match.end() for match in re.finditer("|".join(patterns), text, re.I)]
     if not is_verdict:
         for match in _ANSWERS_NO.finditer(text):
-            if not text[: match.start()].rstrip().endswith("?"):
+            if not text[max(0, match.start() - _NEAR) : match.start()].rstrip().endswith("?"):
                 ends.append(match.end())
-    return _blank(text, 0, max(ends, default=0))
+    taken_back = max(ends, default=0)
+    text = re.sub(r"[^\r\n]", " ", text[:taken_back]) + text[taken_back:]
+    return _blank(text, [match.span() for match in _STRUCK_OUT.finditer(text)])
 
 
 def blank_withdrawn_steps(steps: Sequence[str]) -> list[str]:
@@ -164,31 +184,34 @@ def _is_question(sentence: str) -> bool:
     return sentence.rstrip("\"'”’)*_ \n").endswith("?") and not _ANNOUNCES.search(sentence)
 
 
-def _blank_said_by_others(text: str, start: int, stop: int, names: str) -> str:
-    sentence = text[start:stop]
+def _find_said_by_others(sentence: str, others: re.Pattern[str]) -> list[tuple[int, int]]:
+    """The spans of the clauses of `sentence` that say what somebody else thinks."""
     if _ADOPTED.search(sentence):
-        return text
+        return []
     cuts = {0, len(sentence), *(match.end() for match in _CLAUSE_END.finditer(sentence))}
     for begin in sorted(cuts):
         if subordinate := _SUBORDINATE.match(sentence, begin):
             cuts.add(subordinate.end())
-    borders = sorted(cuts)
-    others = re.compile("|".join(_OTHERS).format(value=f"(?:{names}|{NUMBER}\\s*(?:[.,;!]|$))"), re.I)
-    for begin, end in pairwise(borders):
-        if others.search(sentence[begin:end]):
-            text = _blank(text, start + begin, start + end)
-    return text
+    return [(begin, end) for begin, end in pairwise(sorted(cuts)) if others.search(sentence[begin:end])]
 
 
 def _blank_denied(text: str, names: str) -> str:
-    value = rf"[*_$]*(?:{names}|(?<![\w.]){NUMBER}(?!\w))"
+    bare = rf"(?:{names}|(?<![\w.]){NUMBER}(?!\w))"
+    value = rf"[*_$]*{bare}"
     more = rf"{value}(?:(?:\s*,\s*|\s+)(?:(?:or|nor|and)\s+)?{value}|\s+(?:or|nor)\s+{value})*"
     denied = re.compile(rf"{_NEGATIONS}(?:\s+{_SMALL_WORDS}\b){{0,3}}\s*{more}", re.I)
+    supposed = re.compile(rf"{_SUPPOSED}\s*{value}", re.I)
     wrong = re.compile(rf"({value}){_WRONG}", re.I)
     answer = re.compile(rf"{_NEGATED_ANSWER}(?:\s+{_SMALL_WORDS}\b){{0,3}}\s*({value})", re.I)
-    for match in [*wrong.finditer(text), *answer.finditer(text)]:
-        for before in re.finditer(rf"(?<![\w.]){re.escape(match[1].strip())}(?![\w]|[.,]\d)", text[: match.start()]):
-            text = _blank(text, *before.span())
-    for match in [*denied.finditer(text), *wrong.finditer(text)]:
-        text = _blank(text, *match.span())
-    return text
+    called_wrong = list(wrong.finditer(text))
+    spans = [match.span() for match in [*denied.finditer(text), *supposed.finditer(text), *called_wrong]]
+    until = {_strip_marks(match[1]): match.start() for match in [*called_wrong, *answer.finditer(text)]}
+    for match in re.finditer(bare, text) if until else ():
+        if match.start() < until.get(_strip_marks(match[0]), 0):
+            spans.append(match.span())
+    return _blank(text, spans)
+
+
+def _strip_marks(value: str) -> str:
+    """`value` without the marks around it: of "**(B)**" the letter."""
+    return re.sub(r"^[^\w−-]+|\W+$", "", value)

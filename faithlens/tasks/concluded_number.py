@@ -18,7 +18,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from faithlens.tasks.larger_expressions import is_bound, is_operand
-from faithlens.tasks.number_words import read_number_words
+from faithlens.tasks.number_words import read_number_words, write_words_as_digits
 from faithlens.tasks.segmentation import ENUMERATOR
 from faithlens.tasks.values import DecimalMark, FoundValue, Value, find_values, read_value
 
@@ -121,17 +121,23 @@ def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Valu
         if _BEGINNING.fullmatch(before) or re.fullmatch(
             rf"(?:{_BEGINNING.pattern})(?:minus|negative)\s+", before, re.I
         ):
-            if _OPERATION_AFTER.match(statement, number.stop) or is_operand(statement, number.start, number.stop):
-                return None
-            if is_bound(statement, number.start, number.stop) or _MOMENT_AFTER.match(statement, number.stop):
-                return None
-            if _COMPOUND.match(statement, number.stop):
+            if _is_part(statement, number.start, number.stop):
                 return None
             spaced = re.search(r"[-−–]\s+[\\$€£]*$", before)
             return _negate(number.value) if spaced or _MINUS_WORD.search(before) else number.value
         break
     begin = _BEGINNING.match(statement)
     return _read_words(statement[begin.end() if begin else 0 :])
+
+
+def _is_part(statement: str, start: int, stop: int) -> bool:
+    """Whether the number that a statement begins with is only a part of what it states: an operand, a bound, a day."""
+    after = (_OPERATION_AFTER, _MOMENT_AFTER, _COMPOUND)
+    return (
+        is_operand(statement, start, stop)
+        or is_bound(statement, start, stop)
+        or any(pattern.match(statement, stop) for pattern in after)
+    )
 
 
 def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Value | None:
@@ -156,6 +162,8 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
         return None
     stated = [number for number in numbers if not names_something_else(sentence, number.start, number.stop)]
     free = [number for number in stated if not _stands_before(_PREPOSITION, sentence, number.start)]
+    if not free and any(_is_free_bound(sentence, number) for number in numbers):
+        return None  # "at least 5 boxes for 40 pens"
     chosen = free or stated
     if not chosen or (len(chosen) > 1 and not _RESULT_BETWEEN.search(sentence, chosen[-2].stop, chosen[-1].start)):
         return None
@@ -167,6 +175,7 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
 
 def offers_numbers(statement: str, decimal_mark: DecimalMark = ".") -> bool:
     """Whether a statement offers several numbers to choose from: "5 or 7", "between 5 and 7", "3 to 5"."""
+    statement = write_words_as_digits(statement)
     numbers = _find_numbers(statement, decimal_mark)
     for one, other in pairwise(numbers):
         joint = statement[one.stop : other.start]
@@ -199,6 +208,11 @@ def _apply_minus(sentence: str, number: FoundValue) -> Value:
     """The value with the sign that a word before it gives: "minus 40" is -40, but the 5 of "12 minus 5" stays 5."""
     before = sentence[max(0, number.start - _NEAR) : number.start]
     return _negate(number.value) if _MINUS_WORD.search(before) and not _TAKEN_AWAY.search(before) else number.value
+
+
+def _is_free_bound(sentence: str, number: FoundValue) -> bool:
+    is_bounded = is_bound(sentence, number.start, number.stop)
+    return is_bounded and not _stands_before(_PREPOSITION, sentence, number.start)
 
 
 def _is_unfinished(sentence: str, number: FoundValue) -> bool:
@@ -252,10 +266,14 @@ def _read_words(text: str) -> Value | None:
     for last in reversed(tokens):
         phrase = words[0][: last.end()]
         if (number := read_number_words(phrase)) is not None:
-            if _GOES_ON.match(text, words.start() + last.end()):
+            if _GOES_ON.match(text, last.end()):
+                return None
+            digits, rest = str(number), write_words_as_digits(text[last.end() :])
+            if _is_part(digits + rest, 0, len(digits)):
                 return None
             is_end = re.match(r"\s*(?:[.,;!)*]|$)", text[last.end() :]) is not None
-            return Value(Fraction(number)) if is_end or phrase.lower() not in _ARTICLES else None
+            is_number = phrase.lower() not in _ARTICLES or (is_end and phrase.lower() != "a")
+            return Value(Fraction(number)) if is_number else None
     return None
 
 
@@ -269,5 +287,7 @@ def _read_words_at_end(sentence: str) -> Value | None:
             phrase = clause[token.start() :]
             number = read_number_words(phrase)
             if number is not None and phrase.strip().lower() not in _ARTICLES:
+                if is_bound(clause, token.start(), len(clause)):
+                    return None
                 return Value(Fraction(number)) if _stands_before(_RESULT_VERB, clause, token.start()) else None
     return None

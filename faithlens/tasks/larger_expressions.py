@@ -8,9 +8,11 @@ A number next to one of the following is no answer by itself, and the whole expr
 4. A multiple of a letter: "2π", "5x", "5 i". Units are several letters, or letters that are usual units: "5cm", "5m".
 5. An operation in words or without its other side: "5 mod 3", "twice 5", "5 dozen", "5 ×", "/12".
 6. Thousands that plain spaces part, which may be several numbers: "1 000 000"; and "5; 7".
-7. An uncertainty or a chance: "5 ± 1", "1 in 5". An approximation counts as its number: "≈ 5", "about 5".
+7. An uncertainty, a chance or a share: "5 ± 1", "1 in 5", "20% of 60". An approximation counts as its number: "≈ 5",
+   "about 5".
+8. Digits that go on: "0.33...".
 
-A bound is another value than its number (`is_bound`): "> 5", "≤5", "5+", "more than 5".
+A bound is another value than its number (`is_bound`): "> 5", "≤5", "5+", "more than 5", "at least 5", "5 or fewer".
 
 For example, `is_operand("2^10 = 1024", 0, 1)` and `is_operand("√16 = 4", 1, 3)` hold, and `is_operand("√16 = 4", 6, 7)`
 does not.
@@ -34,7 +36,7 @@ _BEFORE = re.compile(
     rf"{_SIGN}$"
 )
 _AFTER = re.compile(
-    r"\s?\^|\*\*[-−+({\w]|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿⁱˣʸᶻᵏᵐᵃᵇ₀₁₂₃₄₅₆₇₈₉]|\s?[√∛∜πθ∞]"
+    r"\s?\^(?!\s*\{?\s*\\circ\b)|\*\*[-−+({\w]|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿⁱˣʸᶻᵏᵐᵃᵇ₀₁₂₃₄₅₆₇₈₉]|\s?[√∛∜πθ∞]"
     rf"|\s?\\(?:pi|theta|infty|binom|sum|int|{_FUNCTIONS})\b"
     rf"|\s?(?:pi\b|(?:{_FUNCTIONS})\s?[({{]|(?:log|ln|sin|cos|tan)\s[0-9a-z])|[abijnqxyz](?![\w'’-])|\s[ixyz](?![\w'’-])"
     rf"|\s*(?:{_PLUS_MINUS})|\s*(?:[×÷/]|\\times|\\div|\\cdot|[-−+](?!\w))[\s)}}\]$]*[.!]?$"
@@ -47,22 +49,40 @@ _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _ENDS_SENTENCE = re.compile(r"!+(?:[\s*_\"'”’)]*$|[*_\"'”’)]*(?:\n|\s+(?=[A-Z\"“(*])))")
 
 _COMPARED_BEFORE = re.compile(
-    rf"(?:[<>≤≥≠]|\\(?:[lg]eq?|[lg]t|neq?)\b"
-    rf"|\b(?i:(?:more|less|fewer|greater|larger|smaller|higher|lower) than)\s){_SIGN}[$€£]?$"
+    rf"(?:[<>≤≥≠]=?|\\(?:[lg]eq?(?:slant)?|[lg]t|neq?)\b"
+    rf"|\b(?i:(?:more|less|fewer|greater|larger|smaller|higher|lower|other|better|worse) than"
+    rf"|at (?:the )?(?:least|most)|up to"
+    rf"|over|under|above|below|beyond|exceed(?:s|ing)?|nearly|almost|(?:minimum|maximum) of|min\.?|max\.?)\s)"
+    rf"{_SIGN}[$€£]?$"
 )
-_IS_NO_COMPARISON = re.compile(rf"(?:[-=]>|<[/A-Za-z][^<>]*>){_SIGN}[$€£]?$")
+_IS_NO_COMPARISON = re.compile(
+    rf"(?:[-=]>|<[/A-Za-z][^<>]*>|\b(?i:none|no \w+|nothing) other than\s"
+    rf"|\b(?i:add|sum|total|count|come|work|bring|make|round|tak|giv|go)\w*(?:\s\w+)?\s+up\s+to\s"
+    rf"|(?:[0-9]|\b(?i:left|carried)\b)\s+over\s){_SIGN}[$€£]?$"
+)
 _PLUS_AFTER = re.compile(r"\+(?=[\s.,;)}\]]|$)(?!\s*(?:[\\(0-9]|[A-Za-z]\b))")
+_BOUND_AFTER = re.compile(
+    r"\s+(?:\w+\s+)?(?i:or\s+(?:more|fewer|less|greater|higher|lower|larger|smaller|above|below|up|over|under|so)"
+    r"|and\s+(?:above|below|up|over|under)"
+    r"|at (?:the )?(?:least|most|minimum|maximum)|(?:minimum|maximum)(?=[.!]|$))\b"
+)
+_SHARE_AFTER = re.compile(r"\s+of\s+[\\$€£]*[0-9]|\s+(?i:off|discount)\b")
+_GOES_ON_FOREVER = re.compile(r"\s?(?:\.{3}|…|\\[lc]?dots)")
 _GROUP_BEFORE = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[^\S\n][0-9]{3})*[^\S\n]$")
 
 
 def is_operand(text: str, start: int, stop: int) -> bool:
     """Whether the number from `start` to `stop` in `text` is only a part of a larger expression."""
-    before, after = text[max(0, start - _NEAR) : start], text[stop : stop + _NEAR]
+    before, number, after = text[max(0, start - _NEAR) : start], text[start:stop], text[stop : stop + _NEAR]
     if _BEFORE.search(before) or _AFTER.match(after) or _IS_CHANCE.match(text[start : stop + _NEAR]):
+        return True
+    if re.search(r"%$|[/⁄½¼¾]|frac|percent$", number) and _SHARE_AFTER.match(after):
+        return True
+    if re.search("[.,][0-9]+$", number) and _GOES_ON_FOREVER.match(after):
         return True
     if re.search(rf"\|{_SIGN}$", before) and after.startswith("|"):
         return True
-    if re.fullmatch("[0-9]{3}", text[start:stop]) and _GROUP_BEFORE.search(before) and not re.match(r"[\w-]", after):
+    if re.fullmatch("[0-9]{3}", number) and _GROUP_BEFORE.search(before) and not re.match(r"[\w-]", after):
         return True
     return bool(re.match(r"\s?!", after)) and not (_ENDS_SENTENCE.match(after) and _WORD.search(text, 0, start))
 
@@ -71,4 +91,4 @@ def is_bound(text: str, start: int, stop: int) -> bool:
     """Whether the number from `start` to `stop` in `text` is only what the value is compared with."""
     before = text[max(0, start - _NEAR) : start]
     is_compared = _COMPARED_BEFORE.search(before) and not _IS_NO_COMPARISON.search(before)
-    return bool(is_compared or _PLUS_AFTER.match(text, stop))
+    return bool(is_compared or _PLUS_AFTER.match(text, stop) or _BOUND_AFTER.match(text, stop))

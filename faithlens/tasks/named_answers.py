@@ -122,7 +122,7 @@ def make_names_pattern(names: Iterable[str]) -> str:
     if not longest_first:
         return r"(?!)"  # matches nothing
     whole = "|".join(map(_make_name_pattern, longest_first))
-    return rf"(?<![\w.\-−])(?<![0-9][:/⁄])(?:{whole})(?!\w|[.,\-−:/⁄][0-9]|(?<=[0-9])\s?[ap]\.?m\b)"
+    return rf"(?<![\w.\-−])(?<![0-9][:/⁄])(?:{whole})(?!\w|['’]s\b|[.,\-−:/⁄][0-9]|(?<=[0-9])\s?[ap]\.?m\b)"
 
 
 def _make_name_pattern(name: str) -> str:

@@ -10,6 +10,23 @@ _SMALL = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six"
           "seventeen": 17, "eighteen": 18, "nineteen": 19}  # fmt: skip
 _TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
 
+_WORD = "|".join([*_SMALL, *_TENS, *SCALES, "hundred"])
+_PHRASE = re.compile(
+    rf"\b(?:(?:minus|negative)\s+)?(?:an?\s+(?=hundred|thousand|[mbt]r?illion))?(?:{_WORD})"
+    rf"(?:(?:(?<=nd),|(?<=on),)?[\s-]+(?:and\s+)?(?:{_WORD}))*\b",
+    re.I,
+)
+
+
+def write_words_as_digits(text: str) -> str:
+    """`text` with each number in words written in digits; "one" alone stays, since it may count nothing."""
+    return _PHRASE.sub(_write_digits, text)
+
+
+def _write_digits(phrase: re.Match[str]) -> str:
+    number = None if phrase[0].lower() == "one" else read_number_words(phrase[0])
+    return phrase[0] if number is None else str(number)
+
 
 def read_number_words(text: str) -> int | None:
     """The whole number that `text` writes in words; None if it writes none, or does not end there."""

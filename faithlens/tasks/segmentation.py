@@ -21,6 +21,7 @@ The decimals, the "1.", the formula's line break and "Mr." break no step.
 """
 
 import re
+from collections import deque
 from itertools import pairwise
 
 from faithlens.tasks.abbreviations import is_abbreviation
@@ -30,9 +31,9 @@ ENUMERATOR = re.compile(
 )
 """A pattern for the number at the start of a list item or step: "1. ", "- (b) ", "**Step 2:** "."""
 
-_DISPLAY = re.compile(r"(?::[*_]*\s+)?(?:\\\[.*?\\\]|\$\$.*?\$\$)", re.S)  # with the colon that announces it
+_DISPLAY_MARK = re.compile(r"(?::[*_]*\s++)?(?:\\\[|\$\$)|\\\]")  # with the colon that announces it
 _CLOSING = r"""(?:["')\]}*_$”’]|\\\)|\\\])*"""
-_BREAK = re.compile(rf"[^\S\r\n]*[\r\n]\s*|[.!?]+{_CLOSING}\s+|[。！？]+\s*")
+_BREAK = re.compile(rf"(?<![^\S\r\n])[^\S\r\n]*[\r\n]\s*|[.!?]+{_CLOSING}\s+|[。！？]+\s*")
 _QUOTED_MARK = re.compile(r"""[.!?]+["”]\s+""")
 _WINDOW = 120  # characters before a full stop that are looked at, so that long texts take linear time
 
@@ -45,24 +46,43 @@ def split_steps(text: str) -> list[tuple[int, int]]:
     """
     cuts = [0, *_find_boundaries(text), len(text)]
     steps: list[tuple[int, int]] = []
+    is_said = False  # whether the last step says something
     for start, stop in pairwise(cuts):
-        if steps and not (_says_something(text, *steps[-1]) and _says_something(text, start, stop)):
+        says = _says_something(text, start, stop)
+        if steps and not (is_said and says):
             steps[-1] = steps[-1][0], stop
+            is_said = is_said or says
         elif start < stop:
             steps.append((start, stop))
+            is_said = says
     return steps
 
 
 def _find_boundaries(text: str) -> list[int]:
     """Positions strictly inside `text` where a new piece begins."""
-    displays = [match.span() for match in _DISPLAY.finditer(text)]
+    displays = _find_displays(text)
     borders: list[int] = []
     for match in _BREAK.finditer(text):
         start = borders[-1] if borders else 0
-        inside = any(first < match.end() < last for first, last in displays)
+        while displays and displays[0][1] <= match.end():
+            displays.popleft()
+        inside = bool(displays) and displays[0][0] < match.end()
         if match.end() < len(text) and not inside and not _is_inner_stop(text, start, match):
             borders.append(match.end())
     return borders
+
+
+def _find_displays(text: str) -> deque[tuple[int, int]]:
+    """The spans of the displayed formulas that are closed, in order."""
+    displays, opened = deque[tuple[int, int]](), dict[str, int]()
+    for mark in _DISPLAY_MARK.finditer(text):
+        kind = "$" if mark[0].endswith("$") else "["
+        if kind in opened and not mark[0].endswith("["):
+            displays.append((opened[kind], mark.end()))
+            opened.clear()
+        elif not mark[0].endswith("]"):
+            opened.setdefault(kind, mark.start())
+    return displays
 
 
 def _is_inner_stop(text: str, start: int, match: re.Match[str]) -> bool:
@@ -82,7 +102,8 @@ def _is_inner_stop(text: str, start: int, match: re.Match[str]) -> bool:
     upto = match.start() + 1
     piece = text[max(start, upto - _WINDOW) : upto]
     is_plain = not match[0].rstrip().strip(".")  # no bracket or quote is closed by it
-    return is_plain and is_abbreviation(piece, text[match.end() : match.end() + _WINDOW], text[:start].rstrip()[-1:])
+    mark_before = text[max(0, start - _WINDOW) : start].rstrip()[-1:]
+    return is_plain and is_abbreviation(piece, text[match.end() : match.end() + _WINDOW], mark_before)
 
 
 def _says_something(text: str, start: int, stop: int) -> bool:

@@ -3,7 +3,8 @@
 1. A statement gives the date or time that it begins with.
 2. Otherwise, and in a sentence that is no such statement, it is the only one named, or the last one if "is", "so" or a
    colon stands between it and the one before.
-3. Of several without such a word none is taken.
+3. Of several without such a word none is taken, and none that is only a limit: "before 9:05", "no later than 3 May
+   2021".
 
 For example, "The train leaves at 9:05 and arrives at 10:30." comes to nothing, and "It leaves at 9:05, so it arrives at
 10:30 a.m." to 10:30.
@@ -19,6 +20,12 @@ _BEGINNING = re.compile(
 )
 _RESULT = re.compile(r"\b(?:is|was|be|so|thus|hence|therefore|gives|makes|becomes|falls on|equals)\b|[:=→]|->")
 _ALTERNATIVE = re.compile(r",?\s*\b(?:or|to|and|until|till)\s+(?:(?:on|at|maybe|perhaps)\s+)?|\s*[-–—]\s*")
+_LIMIT = re.compile(
+    r"\b(?:before|after|by|until|till|since|past|(?:later|earlier|sooner|other) than|at the (?:latest|earliest))\s+"
+    r"(?:the\s+)?$",
+    re.I,
+)
+_NEAR = 30  # characters before a moment that say whether it is only a limit
 
 
 def read_stated_moment(statement: str) -> Value | None:
@@ -51,4 +58,9 @@ def offers_moments(statement: str) -> bool:
 
 
 def _find_moments(text: str) -> list[FoundValue]:
-    return [value for value in find_values(text) if not value.value.is_number]
+    """The dates and times of `text` that are not only the end of a period: "before 9:05"."""
+    return [
+        value
+        for value in find_values(text)
+        if not value.value.is_number and not _LIMIT.search(text, max(0, value.start - _NEAR), value.start)
+    ]

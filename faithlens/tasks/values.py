@@ -59,6 +59,7 @@ _FRACTION = re.compile(
     rf"\s*(?P<percent>{_PERCENT})?"
 )
 _LETTER = re.compile(r"\(([A-Z])\)|([A-Z])[).:]?")
+_GOES_ON_FOREVER = re.compile(r"[0-9][.,][0-9]{1,20}\s?(?:\.{2}|…|\\[lc]?dots)")
 _ENDS = re.compile(r"(?:\.|(?<![0-9)\]}!\s])!+)+$")  # "5!" is another number than 5
 
 
@@ -122,7 +123,7 @@ def read_value(text: str, decimal_mark: DecimalMark = ".") -> Value | None:
     """
     check_choice(decimal_mark, get_args(DecimalMark), "decimal mark", TaskError)
     bare = strip_decoration(text)
-    if not bare or len(bare) > MAX_LENGTH:
+    if not bare or len(bare) > MAX_LENGTH or _GOES_ON_FOREVER.search(text):
         return None
     return (
         _wrap(read_time(bare))
@@ -209,6 +210,7 @@ _JOINT = (
 )
 _MIXED = r"(?<![\w.,/⁄])[0-9]{1,4}[^\S\n][0-9]{1,3}[/⁄][0-9]{1,3}(?![\w/⁄]|[.,][0-9])"
 _RUN = re.compile(rf"(?:\w*[0-9]\s?)?{_LATEX_FRACTION}|{_MIXED}|(?:(?<![\w.])\.)?\w+(?:(?:{_JOINT})\w+)*")
+_NEAR = 40  # characters before a minus that say whether it is a sign
 _HALF_DAY = re.compile(r"\s?[ap]\.?m\b\.?", re.I)
 _AFTER = re.compile(
     rf"(?:{_POWER})?(?P<scale>\s+(?:{_SCALE_WORDS})\b)?(?P<unit>\s?(?:{_PERCENT}|[€£]|(?:{_CURRENCY_WORDS})\b))?",
@@ -217,7 +219,9 @@ _AFTER = re.compile(
 _ENDS_IN_LETTERS = re.compile(r"(\.?[0-9](?:.*[0-9])?)([^\W0-9_]+)", re.S)
 _NOT_A_UNIT = frozenset({"st", "nd", "rd", "th", "s", "e", "M", "B", "bn", "K", "k"})
 _IS_NAMED = re.compile(rf"(?:\bstep|\bpart|[\^_]\{{?[{_MINUS}+]?|(?<=[\w)}}])\*\*[{_MINUS}+]?|[0-9]\s\*\*)\s?$", re.I)
-_IS_BASE = re.compile(rf"\s?(?:\^\s?[{_MINUS}+]?[{{(\w]|\*\*(?:\s?[{_MINUS}+]?[0-9{{(]|[A-Za-z]))")
+_IS_BASE = re.compile(
+    rf"\s?(?:\^(?!\s*\{{?\s*\\circ\b)\s?[{_MINUS}+]?[{{(\w]|\*\*(?:\s?[{_MINUS}+]?[0-9{{(]|[A-Za-z]))"
+)
 _BEFORE = re.compile(rf"(?P<sign>[{_MINUS}])?(?P<gap>[^\S\n]*)(?P<currency>{_CURRENCY})?$")
 _SAYS_IS = re.compile(r"(?:\b(?:is|are|was|be|equals|makes|gives|leaves|get|to|of)\s|[=:({\[≈<>≤≥*/×+]\s?)\s*$")
 
@@ -246,7 +250,7 @@ def _read_run(text: str, start: int, run: re.Match[str], decimal_mark: DecimalMa
     value = read_value(core, decimal_mark)
     if value is None:
         return None
-    before = _BEFORE.search(text, start, run.start())
+    before = _BEFORE.search(text, max(start, run.start() - _NEAR), run.start())
     if before is None or core.startswith("_") or not isinstance(value.content, Fraction):
         return FoundValue(run.start(), stop, value)
     is_formula = before["currency"] == "$" and text[stop : stop + 1] == "$"
@@ -259,7 +263,7 @@ def _read_run(text: str, start: int, run: re.Match[str], decimal_mark: DecimalMa
 
 def _is_sign(text: str, before: re.Match[str]) -> bool:
     """Whether a minus is the sign of the number after it, and neither an operation, a hyphen, a range nor a bullet."""
-    left = text[: before.start()]
+    left = text[max(0, before.start() - _NEAR) : before.start()]
     if _SAYS_IS.search(left):
         return True
     if before["gap"]:
