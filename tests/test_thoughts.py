@@ -100,3 +100,41 @@ def test_tags_are_read_in_every_spelling(
 )
 def test_what_is_no_tag_of_thoughts_is_text(text: str) -> None:
     assert read_reply(text).thoughts == text
+
+
+@pytest.mark.parametrize(
+    ("text", "thoughts", "statement"),
+    [
+        ("<think>A</thinking>B", "A", "B"),
+        ("[THINK]A</think>B", "A", "B"),
+        ("<think>A[/THINK]B", "A", "B"),
+        ("\u25c1think\u25b7A</think>B", "A", "B"),
+        ("<|begin_of_thought|>A</think>B", "A", "B"),
+        ("<think>A [THINK]x[/THINK]</reasoning>B", "A [THINK]x[/THINK]", "B"),
+        ("<think>A <think>x</think> C</think>B", "A <think>x</think> C", "B"),
+        ("<think>A</think>\n<thinking>C</thinking>B", "A\n\nC", "B"),
+        ("<think>A<answer>B</answer>", "A", "<answer>B</answer>"),
+        ("&#60;think&#62;A&#60;/think&#62;B", "A", "B"),
+        ("\\u003cthink\\u003eA\\u003c/think\\u003eB", "A", "B"),
+        ("<|thinking|>A<|/thinking|>B", "A", "B"),
+        ("[Reasoning]A[/Reasoning]B", "A", "B"),
+        ("[Reasoning]\nA. So 5.", "[Reasoning]\nA. So 5.", ""),
+        ("<think>A</think><|im_end|>\n<|im_start|>assistant\nB<|im_end|>", "A", "B"),
+    ],
+)
+def test_blocks_that_another_marker_closes(text: str, thoughts: str, statement: str) -> None:
+    read = read_reply(text)
+    assert (read.thoughts, read.rest, read.finish) == (thoughts, statement, "stop")
+
+
+def test_a_closing_marker_at_which_a_text_was_cut_off_is_no_thought() -> None:
+    assert read_reply("<think>A</th", "length").thoughts == "A"
+
+
+@pytest.mark.parametrize(
+    "unit", ["<think>A</think>x ", "x <think>A ", "A</think> ", "<|im_end|>\n", "<think>A</thinking>\n", " "]
+)
+def test_a_long_text_is_cut_in_linear_time(unit: str) -> None:
+    text = unit * (200_000 // len(unit))  # with quadratic time this takes minutes
+    read = read_reply(text)
+    assert "\n\n".join(text[a:b] for a, b in read.spans) == read.thoughts

@@ -284,3 +284,23 @@ def test_endings_that_the_parser_was_not_written_with() -> None:
 )
 def test_further_endings(question: str, text: str, answer: str | None) -> None:
     assert parse_answer(text, prose_answers.QUESTIONS[question]) == answer
+
+
+@pytest.mark.parametrize(
+    ("unit", "answer"),
+    [
+        ("The answer is 5. ", "5"),
+        ("12345", None),
+        (" ", None),
+        ("\\boxed{", None),
+        ("5 is wrong. ", None),
+        ("not 5 ", None),
+    ],
+)
+def test_a_long_text_is_read_in_linear_time(unit: str, answer: str | None) -> None:
+    assert parse_answer(unit * (60_000 // len(unit)), NUMBER) == answer  # with quadratic time this takes minutes
+
+
+def test_the_last_word_of_a_text_that_was_cut_off_is_not_read() -> None:
+    assert parse_answer("The answer is 12", NUMBER, "length") is None
+    assert parse_answer("The answer is 12. Then", NUMBER, "length") == "12"
