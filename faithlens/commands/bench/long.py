@@ -149,10 +149,10 @@ def run_loop(model: Model, run: Callable[..., Any], cuts: Sequence[Condition]) -
     for cut in reversed(cuts):  # from the empty chain of thought up, one piece more each time
         *body, stem = cut.pieces
         for ids in (body[-1].ids, stem.ids):
-            given = run(
+            output = run(
                 torch.tensor([ids], device=model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
             )
-            logits: Tensor = given if isinstance(given, Tensor) else given.logits
+            logits: Tensor = output if isinstance(output, Tensor) else output.logits
         logprobs.append(logits[0, -1].float().log_softmax(-1)[[option[0] for option in cut.options]].cpu())
         cache.crop(-len(stem.ids))
     return logprobs[::-1]
@@ -170,13 +170,13 @@ def measure_agreement(
     some = [cuts[-1], cuts[middle]]
     plain = [answer_plainly(model, cut) for cut in some]
     noise = max(1e-5, measure_noise(model, [partial(answer_plainly, model, some[0])], plain[:1]))
-    given = {"packed pass": [record.logprobs for record in execute(model, plan_passes(model, some))]}
+    answers = {"packed pass": [record.logprobs for record in execute(model, plan_passes(model, some))]}
     for name, run in loops.items():
         loop = run(cuts[middle:])
-        given[name] = [loop[-1], loop[0]]
+        answers[name] = [loop[-1], loop[0]]
     return [
         Agreement(f"answers of the {name}, {tokens:,} tokens", rms(values, plain), SLACK * noise)
-        for name, values in given.items()
+        for name, values in answers.items()
     ]
 
 
