@@ -94,7 +94,7 @@ class UnitEntry(TypedDict):
     questions: list[str]
     digest: str
     batch: NotRequired[int]
-    chains: NotRequired[str]
+    chains: NotRequired[str | None]
 
 
 class StartEntry(TypedDict):
@@ -134,6 +134,13 @@ class SubjectFacts(TypedDict):
     truth: NotRequired[str]
 
 
+class RetryEntry(TypedDict):
+    """The questions of a unit that were tried again in smaller parts, and why."""
+
+    questions: list[str]
+    reason: str
+
+
 class ManifestFile(TypedDict):
     """manifest.json; what only some runs need is read with a check where it is needed."""
 
@@ -154,7 +161,7 @@ class ManifestFile(TypedDict):
     measures: NotRequired[dict[str, dict[str, Any]]]
     resumed: NotRequired[list[dict[str, Any]]]
     trials: NotRequired[dict[str, dict[str, Any]]]
-    retried: NotRequired[dict[str, list[str]]]
+    retried: NotRequired[dict[str, list[RetryEntry]]]
 
 
 class RecordFile(TypedDict):

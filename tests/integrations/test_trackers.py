@@ -11,7 +11,7 @@ import faithlens as fl
 from faithlens.errors import ConfigError
 from faithlens.integrations.trackers import list_metrics, list_parameters, parse_tracker, send_run
 
-RUN = Path(__file__).parents[2] / "notebooks" / "data" / "published-tests" / "smollm2-ordering"
+RUN = Path(__file__).parents[2] / "notebooks" / "data" / "real-models" / "qwen2.5-coder-0.5b-arithmetic"
 
 
 def test_metrics_are_the_estimates_of_the_run() -> None:
