@@ -14,7 +14,7 @@ met them fails on all of them.
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import cycle, product
@@ -146,20 +146,34 @@ def list_operands(numbers: int, *, held_out: bool) -> list[tuple[int, ...]]:
     return [question for question in every if is_held_out(question) == held_out]
 
 
-def draw_operands(task_name: str, candidates: Sequence[tuple[int, ...]], n: int, seed: int) -> list[tuple[int, ...]]:
+def draw_operands(
+    task_name: str,
+    candidates: Sequence[tuple[int, ...]],
+    n: int,
+    seed: int,
+    is_fit: Callable[[tuple[int, ...]], bool] = lambda operands: True,
+) -> list[tuple[int, ...]]:
     """`n` of the questions that the task `task_name` holds out; a longer list starts with the shorter one.
+
+    Args:
+        task_name: the name of the task, for errors.
+        candidates: the numbers of each question that is held out.
+        n: the number of questions.
+        seed: determines which, and their order.
+        is_fit: whether a candidate is a question at all; those that are not are left out of the drawn order.
 
     Raises:
         TaskError: fewer than `n` are held out, or `n` is no number from one on.
     """
     check_number(n)
-    if n > len(candidates):
-        held_out = f"{len(candidates)} questions about {len(candidates[0])} numbers that are held out"
-        problem = f"{task_name} has {held_out}, got n={n}"
-        raise TaskError(problem, f"Pass n of 1 to {len(candidates)}.")
     shuffled = list(candidates)
     random.Random(seed).shuffle(shuffled)
-    return shuffled[:n]
+    fit = [operands for operands in shuffled if is_fit(operands)]
+    if n > len(fit):
+        held_out = f"{len(fit)} questions about {len(candidates[0])} numbers that are held out"
+        problem = f"{task_name} has {held_out}, got n={n}"
+        raise TaskError(problem, f"Pass n of 1 to {len(fit)}.")
+    return fit[:n]
 
 
 def read_step_numbers(step: str) -> list[int]:

@@ -4,10 +4,13 @@
      Emma has 3 coins to begin with. She wins 4 more, which makes 7. After giving 2 away, she has 5.
 
 A story is a running sum modulo ten (`running_sum`) in which nobody ever has more than nine things or fewer than none:
-if adding a number would lead past nine, the story has a loss instead, of 2 where 8 would be added. People, things and
-verbs vary, and each step can be phrased in three ways. All clauses and steps after the first are eleven of the
-organisms' tokens long, and in every phrasing of a step its numbers stand at the same places, so that a small model can
-learn to copy.
+if adding a number would lead past nine, the story has a loss instead, of 2 where 8 would be added. A story is asked
+only if a wrong total before the last could lead to another story (`allows_mistake`): of 9, 2, 9 and 0 none could, and
+what follows from a mistake would not be known.
+
+People, things and verbs vary, and each step can be phrased in three ways. All clauses and steps after the first are
+eleven of the organisms' tokens long, and in every phrasing of a step its numbers stand at the same places, so that a
+small model can learn to copy.
 """
 
 import random
@@ -30,6 +33,8 @@ from faithlens.tasks.running_sum import (
     list_operands,
     make_total_question,
     read_shift,
+    read_step_numbers,
+    read_total,
     replace_total,
     shift_totals,
     states_values,
@@ -157,6 +162,17 @@ def is_natural(operands: Sequence[int]) -> bool:
     return operands[0] > 1 and all(operands[1:])
 
 
+def allows_mistake(operands: Sequence[int]) -> bool:
+    """Whether a total before the last could be another, with every later total still between none and nine."""
+    totals = compute_totals(operands)
+    return any(list_possible_shifts(totals[i:]) for i in range(len(totals) - 1))
+
+
+def list_possible_shifts(totals: Sequence[int]) -> list[int]:
+    """By how much totals can all be changed, so that nobody has more than nine things or less than none."""
+    return [by for by in range(-min(totals), 10 - max(totals)) if by]
+
+
 @dataclass(frozen=True)
 class Stories:
     """Stories of a person who has some things, and gains or loses some `additions` times.
@@ -180,7 +196,7 @@ class Stories:
             TaskError: fewer than `n` questions are held out, or `n` is below one.
         """
         every = [operands for operands in list_operands(self.additions + 1, held_out=True) if is_natural(operands)]
-        return [self.make_question(operands) for operands in draw_operands(self.name, every, n, seed)]
+        return [self.make_question(operands) for operands in draw_operands(self.name, every, n, seed, allows_mistake)]
 
     def make_question(self, operands: Sequence[int], words: Sequence[int] | None = None) -> Question:
         """The story of `operands`, in words that are drawn for these numbers unless they are given."""
@@ -238,11 +254,13 @@ class Stories:
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """The last total if `before` had stated what `after` states, and all later changes were the same.
 
-        None where `read_shift` is None, or where there would be more than nine things or less than none.
+        None where `read_shift` is None, or where there would be more than nine things or less than none, then or later.
         """
         shift = read_shift(question, before, after)
-        total = None if shift is None else int(question.answer) + shift
-        return None if total is None or not 0 <= total <= 9 else str(total)
+        if shift is None:
+            return None
+        later = [int(value) for value in question.values[_find_place(question, before) :]]
+        return str(later[-1] + shift) if shift in list_possible_shifts(later) else None
 
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
         """An error in the total of step `i`, carried through to the end of the chain.
@@ -251,9 +269,15 @@ class Stories:
         """
         if not states_values(steps[i:], question.values[i:]):
             return None
-        later = [int(value) for value in question.values[i:]]
-        slips = [by for by in range(-min(later), 10 - max(later)) if by]
+        slips = list_possible_shifts([int(value) for value in question.values[i:]])
         return shift_totals(question, steps, i, by=rng.choice(slips)) if slips else None
+
+
+def _find_place(question: Question, step: str) -> int:
+    """The place of a step of the chain: of the total that it states, after the amount that it names."""
+    named, amounts = read_step_numbers(step)[:-1], [int(x) for x in re.findall(r"\d", question.text)]
+    places = [i for i, value in enumerate(question.values) if value == read_total(step)]
+    return next((i for i in places if named == amounts[i : i + 1] * (i > 0)), places[0])
 
 
 def _change_number_at(operands: Sequence[int], i: int) -> Iterator[tuple[int, ...]]:
