@@ -172,7 +172,8 @@ class AuditConfig:
             RunError: an option is missing, no such option, or of another type.
             ConfigError: an option has a value that it cannot have.
         """
-        if misfit := find_misfit(entries, _ENTRIES):
+        lacking = (f"has no entry {each.name}" for each in fields(cls) if each.name not in entries)
+        if misfit := find_misfit(entries, _TypedOptions) or next(lacking, None):
             problem = f"the options in the manifest of the run cannot be believed: config {misfit}"
             raise RunError(problem, "Restore manifest.json from a copy, or run the audit again in a new folder.")
         known = {each.name for kind in (cls, Sampling, Subject) for each in fields(kind)}
@@ -196,12 +197,15 @@ class _SamplingOptions(TypedDict):
     top_p: float
 
 
-_ENTRIES: Any = TypedDict(
-    "_ENTRIES",
-    {each.name: Any for each in fields(AuditConfig)}
-    | {"subjects": list[_NamedSubject], "assays": list[str], "sampling": _SamplingOptions, "sources": dict[str, str]},
-)
-"""What `AuditConfig.to_dict` makes; `check_fields` says what the entries without a type here must be."""
+class _TypedOptions(TypedDict):
+    """The entries of `AuditConfig.to_dict` that are made into objects; `check_fields` looks at the others."""
+
+    subjects: list[_NamedSubject]
+    assays: list[str]
+    sampling: _SamplingOptions
+    sources: dict[str, str]
+
+
 SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
 OPTIONS = (
     *(each.name for each in fields(AuditConfig) if each.name not in {"subjects", "n", "sampling", "sources"}),
