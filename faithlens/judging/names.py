@@ -6,6 +6,7 @@ from faithlens.model.names import check_model_options, correct_word
 
 WORDS = "words"
 TEXT = "text"
+"""The classifier that `monitor` trains on the run itself. It is no reader: it knows nothing but this run."""
 
 
 def check_reader_name(name: str) -> None:

@@ -23,7 +23,6 @@ from faithlens.model.model import Model
 from faithlens.tasks.hint_mentions import classify_saying
 from faithlens.tasks.seeds import derive_seed
 
-"""The classifier that `monitor` trains on the run itself. It is no reader: it knows nothing but this run."""
 ALL_READERS, JUDGES = "all readers", "judges"
 """The names of what all readers, and all judge models, say together."""
 DEFAULT_KEY = "OPENAI_API_KEY"
