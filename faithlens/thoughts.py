@@ -1,6 +1,4 @@
-r"""The markers between which a model thinks: one table for prompts, sampled chains and imported chains.
-
-`read_reply` cuts a text into thoughts and reply:
+r"""Thoughts and replies: where a model's text is cut at the markers between which it thinks (`thought_markers`).
 
 1. The first opening marker, or a closing marker that stands alone, names the family; capitals do not matter. For a text
    that a model wrote after a prompt that opens its thoughts, the family is the model's.
@@ -12,7 +10,6 @@ r"""The markers between which a model thinks: one table for prompts, sampled cha
 4. The thoughts of all blocks together are the chain of thought, and the text after the last block is the reply. A block
    that is never closed was cut off.
 5. Control tokens at the ends (``<|im_end|>``) belong to neither, and neither does a closing marker at the end.
-6. A marker that is a tag may have attributes (``<think id="1">``), or its brackets escaped (``&lt;think&gt;``).
 
 For example, ``<think>\nTwo.\n</think>\n\nIt is 2.<|im_end|>`` has the thoughts ``\nTwo.\n`` and the reply
 ``\n\nIt is 2.``; ``It is 2.`` has no markers, so all of it is the chain of thought.
@@ -20,132 +17,16 @@ For example, ``<think>\nTwo.\n</think>\n\nIt is 2.<|im_end|>`` has the thoughts 
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
+
+from faithlens.thought_markers import ALL_MARKERS, ANY_CLOSING, CLOSABLE, Markers, Thinking, make_markers
 
 Finish = Literal["stop", "length"]
 BETWEEN_BLOCKS = "\n\n"
 """The text between the thoughts of two blocks."""
 
-Render = Callable[..., str]  # `Model.render`, called as ``render(user, thinking=True)``
-
-
-@dataclass(frozen=True)
-class Thinking:
-    """The markers that separate a model's thoughts from its reply.
-
-    Attributes:
-        open: the text that opens the thoughts.
-        close: the text that closes them; its first occurrence counts.
-        after: the text between the closed thoughts and the answer.
-        speak: the text that opens an answer without thoughts before it.
-    """
-
-    open: str
-    close: str
-    after: str = "\n\n"
-    speak: str = ""
-
-    @property
-    def ending(self) -> str:
-        """The text that is written after thoughts so that the answer follows."""
-        return self.close + self.after
-
-    def open_thoughts(self, render: Render, user: str) -> str:
-        """The prompt whose next token is the first of the thoughts: thoughts are on and their block is open."""
-        text = render(user, thinking=True)
-        return text if text.rstrip().endswith(self.open.strip()) else text + self.open
-
-    def skip_thoughts(self, render: Render, user: str) -> str:
-        """The prompt whose next token is the answer: thoughts are off, and there is no block, not even an empty one."""
-        start, end = re.escape(self.open.strip()), re.escape(self.close)
-        return re.sub(rf"({start}|({start}\s*)?{end})\s*$", "", render(user, thinking=False)) + self.speak
-
-    def empty_thoughts(self, render: Render, user: str) -> str:
-        """The prompt with a closed block that holds no thought.
-
-        The block is the one that the template writes where thoughts are off. Where the template writes none, the block
-        is opened and closed here.
-        """
-        text = render(user, thinking=False)
-        if text.rstrip().endswith(self.close):
-            return text + self.after.lstrip()
-        return self.open_thoughts(render, user) + self.ending
-
-
-# (a text that the template must hold too, markers): the text tells apart families with equal opening markers. The
-# first row that fits is used.
-FAMILIES: tuple[tuple[str, Thinking], ...] = (
-    (  # gpt-oss
-        "",
-        Thinking(
-            "<|channel|>analysis<|message|>",
-            "<|end|>",
-            "<|start|>assistant<|channel|>final<|message|>",
-            "<|channel|>final<|message|>",
-        ),
-    ),
-    ("", Thinking("<|channel>thought\n", "<channel|>", "")),  # Gemma 4
-    ("", Thinking("<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>", "<|START_RESPONSE|>")),  # Command
-    ("", Thinking("[THINK]", "[/THINK]", "")),  # Magistral, Ministral
-    ("", Thinking("<|inner_prefix|>", "<|inner_suffix|>", "")),  # Apertus
-    ("", Thinking("<seed:think>", "</seed:think>", "\n")),  # Seed-OSS
-    ("", Thinking("<mm:think>", "</mm:think>", "")),  # MiniMax-M3
-    ("", Thinking("<thought>\n", "</thought>")),  # EXAONE Deep
-    ("<response></response>", Thinking("<think>", "</think>", "<response>")),  # Granite 3
-    ("<answer>", Thinking("<think>\n", "</think>", "\n<answer>\n")),  # Hunyuan
-    ("[gMASK]", Thinking("\n<think>", "</think>", "\n")),  # GLM
-    (
-        "",
-        Thinking("<think>\n", "</think>"),
-    ),  # Qwen, DeepSeek, SmolLM3, Nemotron, EXAONE 4, Phi-4, Kimi, ...
-    ("", Thinking("<thinking>", "</thinking>")),
-    ("", Thinking("<reasoning>", "</reasoning>")),  # Reka
-    ("", Thinking("<|begin_of_thought|>", "<|end_of_thought|>", "\n\n<|begin_of_solution|>")),  # Sky-T1, OpenThinker
-    ("", Thinking("<longcat_think>", "</longcat_think>", "\n")),
-    ("", Thinking("\u25c1think\u25b7", "\u25c1/think\u25b7", "")),  # Kimi-VL
-    ("", Thinking("<unused94>thought\n", "<unused95>", "")),  # MedGemma
-    ("", Thinking("<|think|>", "<|end|>", "<|begin|>assistant<|content|>", "<|content|>")),  # Solar Open
-)
-
-_TAG = re.compile("<(/?)([a-z][a-z_:]*)>")
-
-
-_LEFT = r"(?:\\?<|&lt;|&#60;|\\u003c|\uff1c)"
-_RIGHT = r"(?:\\?>|&gt;|&#62;|\\u003e|\uff1e)"
-
-
-def _make_pattern(marker: str) -> str:
-    """A pattern for a marker; one that is a tag may have spaces and attributes, or its brackets escaped."""
-    tag = _TAG.fullmatch(marker)
-    if tag is None:
-        return re.escape(marker)
-    slash = r"\\?/" if tag[1] else ""
-    return rf"{_LEFT}\s*{slash}\s*{re.escape(tag[2])}(?:\s[^<>&\n]{{0,80}}?)?\s*{_RIGHT}"
-
-
-# Other spellings in replies: of models whose thoughts are asked for by words of the prompt, and of gpt-oss where the
-# decoder left out control tokens; as patterns, since an opening marker may have to begin the text.
-_WORDS = "(?:think(?:ing)?|thoughts?|reason(?:ing)?|chain[_ ]of[_ ]thought)"
-_SPELLED_OUT = (
-    *(
-        (_make_pattern(f"<{tag}>"), _make_pattern(f"</{tag}>"))
-        for tag in ("scratchpad", "analysis", "reflection", "cot", "reason", "thoughts", "chain_of_thought",
-                    "inner_monologue", "think_fast")
-    ),
-    (rf"\[{_WORDS}\]", rf"\[/{_WORDS}\]"),
-    (rf"<\|{_WORDS}\|>", rf"<\|/{_WORDS}\|>"),
-)  # fmt: skip
-_IN_WORDS = (
-    (r"\A\s*here is my thought process:", r"here is my response:"),  # Granite 3.2
-    (r"\A\s*analysis(?=.*assistantfinal)", r"assistantfinal"),
-)
-_BARE_CLOSE = {  # closing markers that end other things too: alone they count only before these texts
-    "<|end|>": r"<\|end\|>(?=\s*(?:<\|start\|>assistant)?\s*<\|channel\|>(?:final|commentary))",
-    "<channel|>": r"<channel\|>",
-}
 _CONTROL = (
     r"(?:<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|<[a-z]{1,10}\|>|</?s>|<eos>|<end_of_turn>"
     r"|\[EOS\]|\[/?INST\])"
@@ -165,6 +46,7 @@ _OPENS_ANSWER = re.compile(
 _BEGUN_CLOSE = re.compile(r"(?:<|\[|\u25c1)/[\w:]{0,20}\Z")  # a closing marker at which a text was cut off
 _LONGEST_CONTROL = 60
 _LONGEST_HEAD = 200  # characters of control tokens before a marker on its line
+_BLANK = re.compile(r"[\s*]*")
 _DEEPEST = 8  # blocks within each other
 _QUOTES_AFTER = {"`": "`", '"': '"', "'": "'", "\u2018": "\u2019", "\u201c": "\u201d", "\xab": "\xbb"}
 
@@ -199,7 +81,7 @@ def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = 
         finish: whether the whole reply was ended ("stop") or cut off ("length").
         opened_by: the markers of the model that wrote the text, where the prompt before it opens the thoughts.
     """
-    markers = _make_markers(opened_by.open, opened_by.close) if opened_by else _find_markers(text)
+    markers = make_markers(opened_by.open, opened_by.close) if opened_by else _find_markers(text)
     if markers is None:
         start, stop = _find_inside(text, 0, len(text))
         return Reply(text[start:stop], "", finish, False, ((start, stop),))
@@ -217,7 +99,7 @@ def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = 
         blocks.append(_find_inside(text, at, max(at, stop)))
         if end is None:
             break
-        at = _skip_repeated(_CLOSES, text, end[1])
+        at = _skip_repeated(ANY_CLOSING, text, end[1])
         following = marks.find_following(markers, at)
         if following is None:
             break
@@ -233,7 +115,7 @@ def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = 
 
 def _drop_closes(text: str) -> str:
     """`text` without the closing markers that end it."""
-    marks = [match.span() for match in _CLOSES.finditer(text)]
+    marks = [match.span() for match in ANY_CLOSING.finditer(text)]
     stop = len(text)
     while marks and not text[marks[-1][1] : stop].strip():
         stop = marks.pop()[0]
@@ -270,46 +152,36 @@ def _trim_line_breaks(text: str, start: int, stop: int) -> tuple[int, int]:
     return stop - len(inside), stop - len(inside) + len(inside.rstrip("\n"))
 
 
-@dataclass(frozen=True)
-class _Markers:
-    """The opening marker of a family, its closing one, and the closing one that may stand alone, as patterns."""
-
-    opening: re.Pattern[str]
-    closing: re.Pattern[str]
-    lone_closing: re.Pattern[str]
-    needs_close: bool = False
-
-    def rank(self, marks: "_MarkedText") -> tuple[int, int] | None:
-        """How well these markers fit a text, the smallest best; None where it has none of them.
-
-        A marker that begins the text fits best, then blocks that are closed, the first of them first.
-        """
-        opening, lone = marks.find_opening(self), _search(self.lone_closing, marks.text)
-        first = [match.start() for match in (opening, lone) if match]
-        if not first:
-            return None
-        if opening and _is_only_control(marks.text, 0, opening.start()):
-            return 0, opening.start()
-        is_closed = lone or (opening and marks.find_close(self, opening.end()))
-        return 1 if is_closed else 2, min(first)
-
-
 class _MarkedText:
     """A text with the places of its markers, family by family, each family looked for once."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._lists: dict[_Markers, tuple[list[re.Match[str]], list[re.Match[str]]]] = {}
-        self._foreign: dict[_Markers, list[tuple[int, int]]] = {}
+        self._lists: dict[Markers, tuple[list[re.Match[str]], list[re.Match[str]]]] = {}
+        self._foreign: dict[Markers, list[tuple[int, int]]] = {}
 
-    def _list_marks(self, markers: _Markers) -> tuple[list[re.Match[str]], list[re.Match[str]]]:
+    def _list_marks(self, markers: Markers) -> tuple[list[re.Match[str]], list[re.Match[str]]]:
         """The opening and the closing markers of a family that are not in quotes."""
         if markers not in self._lists:
             both = [list(_find_unquoted(marker, self.text)) for marker in (markers.opening, markers.closing)]
             self._lists[markers] = both[0], both[1]
         return self._lists[markers]
 
-    def find_opening(self, markers: _Markers, at: int = 0) -> re.Match[str] | None:
+    def rank(self, markers: Markers) -> tuple[int, int] | None:
+        """How well the markers of a family fit the text, the smallest best; None where it has none of them.
+
+        A marker that begins the text fits best, then blocks that are closed, the first of them first.
+        """
+        opening, lone = self.find_opening(markers), _search(markers.lone_closing, self.text)
+        first = [match.start() for match in (opening, lone) if match]
+        if not first:
+            return None
+        if opening and _is_only_control(self.text, 0, opening.start()):
+            return 0, opening.start()
+        is_closed = lone or (opening and self.find_close(markers, opening.end()))
+        return 1 if is_closed else 2, min(first)
+
+    def find_opening(self, markers: Markers, at: int = 0) -> re.Match[str] | None:
         """The first opening marker from `at` on that opens a block: it is closed, or it begins a line."""
         openings, closings = self._list_marks(markers)
         last_close = closings[-1].start() if closings else -1
@@ -320,13 +192,13 @@ class _MarkedText:
                 return match
         return None
 
-    def find_close(self, markers: _Markers, at: int) -> re.Match[str] | None:
+    def find_close(self, markers: Markers, at: int) -> re.Match[str] | None:
         """The first closing marker of a family from `at` on."""
         closings = self._list_marks(markers)[1]
         place = bisect_left(closings, at, key=_get_start)
         return closings[place] if place < len(closings) else None
 
-    def find_end(self, markers: _Markers, at: int) -> tuple[int, int] | None:
+    def find_end(self, markers: Markers, at: int) -> tuple[int, int] | None:
         """Where the block ends whose inside begins at `at`: the range of its closing marker; None if it stays open."""
         close = self.find_close(markers, at)
         if close is not None:
@@ -340,18 +212,18 @@ class _MarkedText:
         answer = _search(_OPENS_ANSWER, self.text, at)
         return (answer.start(), answer.start()) if answer else None
 
-    def find_following(self, markers: _Markers, at: int) -> tuple[_Markers, re.Match[str]] | None:
+    def find_following(self, markers: Markers, at: int) -> tuple[Markers, re.Match[str]] | None:
         """The next block after `at`: of the same family, or of another one if it begins right there."""
         if opening := self.find_opening(markers, at):
             return markers, opening
         begin = _BLANK.match(self.text, at)
-        for other in _ALL_MARKERS if begin else ():
+        for other in ALL_MARKERS if begin else ():
             match = other.opening.match(self.text, begin.end()) if begin else None
             if match and not _is_quoted(self.text, match) and self.find_close(other, match.end()):
                 return other, match
         return None
 
-    def _find_balanced(self, markers: _Markers, at: int) -> re.Match[str] | None:
+    def _find_balanced(self, markers: Markers, at: int) -> re.Match[str] | None:
         """The closing marker that belongs to the opening one before `at`, where blocks stand within each other."""
         openings, closings = self._list_marks(markers)
         next_open, next_close = (bisect_left(marks, at, key=_get_start) for marks in (openings, closings))
@@ -366,10 +238,10 @@ class _MarkedText:
             next_close += 1
         return None
 
-    def _list_foreign_closes(self, markers: _Markers, at: int) -> list[tuple[int, int]]:
+    def _list_foreign_closes(self, markers: Markers, at: int) -> list[tuple[int, int]]:
         """The closing markers from `at` on that other families have no opening marker for."""
         closes: set[tuple[int, int]] = set()
-        for other in _CLOSABLE:
+        for other in CLOSABLE:
             if other == markers:
                 continue
             openings, closings = self._list_marks(other)
@@ -386,11 +258,11 @@ def _get_start(match: re.Match[str]) -> int:
     return match.start()
 
 
-def _find_markers(text: str) -> _Markers | None:
+def _find_markers(text: str) -> Markers | None:
     """The markers of the family that fits `text` best; None where it holds no marker."""
     marks = _MarkedText(text)
-    ranked = [(rank, place) for place, markers in enumerate(_ALL_MARKERS) if (rank := markers.rank(marks))]
-    return _ALL_MARKERS[min(ranked)[1]] if ranked else None
+    ranked = [(rank, place) for place, markers in enumerate(ALL_MARKERS) if (rank := marks.rank(markers))]
+    return ALL_MARKERS[min(ranked)[1]] if ranked else None
 
 
 def _find_unquoted(marker: re.Pattern[str], text: str, at: int = 0) -> Iterator[re.Match[str]]:
@@ -424,27 +296,3 @@ def _skip_repeated(marker: re.Pattern[str], text: str, at: int) -> int:
     while match := repeated.match(text, at):
         at = match.end()
     return at
-
-
-@cache
-def _make_markers(opening: str, closing: str) -> _Markers:
-    closes = _make_pattern(closing)
-    return _compile_markers(_make_pattern(opening.strip()), closes, _BARE_CLOSE.get(closing, closes))
-
-
-def _compile_markers(*patterns: str, needs_close: bool = False) -> _Markers:
-    return _Markers(*map(_compile, patterns), needs_close=needs_close)
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
-
-
-_CLOSABLE = [
-    *(_make_markers(*pair) for pair in dict.fromkeys((row.open.strip(), row.close) for _, row in FAMILIES)),
-    *(_compile_markers(*pair, pair[1], needs_close=pair[0].startswith(r"\[")) for pair in _SPELLED_OUT),
-]
-_ALL_MARKERS = [*_CLOSABLE, *(_compile_markers(opening, closing, r"(?!)") for opening, closing in _IN_WORDS)]
-_CLOSES = _compile("|".join(markers.lone_closing.pattern for markers in _CLOSABLE))
-"""Any closing marker, where it may stand alone."""
-_BLANK = re.compile(r"[\s*]*")

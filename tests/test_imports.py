@@ -26,7 +26,7 @@ PACKAGE = Path(__file__).parent.parent / "faithlens"
 ROOT_ROOM = "the root"
 """The room of ``faithlens/__init__.py``: the public names, which are loaded when they are used."""
 
-FOR_ALL = {"errors", "axes", "console", "progress", "public", "strict_json", "thoughts"}
+FOR_ALL = {"errors", "axes", "console", "progress", "public", "strict_json", "thought_markers", "thoughts"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "axes": set(),
@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "progress": set(),
     "public": set(),
     "strict_json": set(),
+    "thought_markers": set(),
     "thoughts": set(),
     ROOT_ROOM: set(),
     "kernels": set(),
@@ -58,7 +59,7 @@ MAY_IMPORT["commands"] = {*MAY_IMPORT}
 MAY_IMPORT["integrations"] = {*MAY_IMPORT}
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
 NO_TORCH = {"tasks", "measures", "stats", "gates", "figures", "report"}
-NO_TORCH |= {"store", "errors", "axes", "console", "progress", "public", "thoughts"}
+NO_TORCH |= {"store", "errors", "axes", "console", "progress", "public", "thought_markers", "thoughts"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

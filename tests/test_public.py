@@ -135,7 +135,7 @@ def test_a_table_without_a_column_that_is_needed_is_named() -> None:
 
 
 @pytest.mark.parametrize(("room", "name", "near"), [(fl, "effect", "effects"), (fl.stats, "Critera", "Criteria")])
-def test_a_misspelt_name_is_told_the_nearest(room: ModuleType, name: str, near: str) -> None:
+def test_the_nearest_public_name_is_suggested(room: ModuleType, name: str, near: str) -> None:
     with pytest.raises(AttributeError, match=rf"{room.__name__} has no name '{name}'. Did you mean '{near}'"):
         getattr(room, name)
     assert not hasattr(room, name)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faithlens.thoughts import FAMILIES, read_reply
+from faithlens.thought_markers import FAMILIES
+from faithlens.thoughts import read_reply
 
 PAIRS = [(row.open.strip(), row.close) for _, row in FAMILIES]
 WORDS = st.text("ab 12.\n", min_size=1).filter(str.strip)

@@ -21,7 +21,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from faithlens.model.templates import render_template
-from faithlens.thoughts import FAMILIES, Thinking
+from faithlens.thought_markers import FAMILIES, Thinking
 
 # Templates also name markers in comments, and where they remove old thoughts from a conversation. These are no evidence
 # that the model writes them.

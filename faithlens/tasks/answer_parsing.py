@@ -214,8 +214,8 @@ def _take_sentence(text: str, place: int, start: int) -> _Statement:
 def _take_boxes(text: str, start: int, inside: int) -> _Statement:
     """The boxes from `start` to the one whose inside begins at `inside`; one alone without a wrapper in it."""
     stop = _find_brace(text, inside)
-    if is_single := _BOXED.fullmatch(text, start, inside):
-        return _Statement(start, stop, f"\\boxed{{{_take_braced(text, is_single.end())}}}")
+    if single := _BOXED.fullmatch(text, start, inside):
+        return _Statement(start, stop, f"\\boxed{{{_take_braced(text, single.end())}}}")
     return _Statement(start, stop, re.sub(r"\\boxed|[{}$]", " ", text[start:stop]))
 
 

@@ -8,7 +8,7 @@ from hypothesis.strategies import SearchStrategy
 
 from faithlens.tasks.question import Question
 from faithlens.tasks.question_factory import make_choice_question, make_free_form_question
-from faithlens.thoughts import FAMILIES
+from faithlens.thought_markers import FAMILIES
 
 MARKS = st.sampled_from([".", ","])
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -13,7 +13,8 @@ from faithlens.tasks.kinds import HINTS
 from faithlens.tasks.numbers import misstate
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import split_steps
-from faithlens.thoughts import FAMILIES, Thinking, read_reply, strip_control_tokens
+from faithlens.thought_markers import FAMILIES, Thinking
+from faithlens.thoughts import read_reply, strip_control_tokens
 from tests.fuzz.runner import fuzz
 from tests.fuzz.strategies import ANY_TEXT, CHAIN, QUESTIONS, REPLY
 from tests.model.test_trace import MODELS, check

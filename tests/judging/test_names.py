@@ -1,4 +1,4 @@
-"""Names of readers are checked without torch, so that a misspelling is told at once."""
+"""Names of readers are checked without torch, so that the error for a misspelling comes at once."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from faithlens.judging.names import check_reader_options
         ("O5", "cuad", ConfigError, "cuda"),
     ],
 )
-def test_a_misspelling_is_told_the_nearest(name: str, device: str, error: type[Exception], near: str) -> None:
+def test_the_nearest_name_is_suggested(name: str, device: str, error: type[Exception], near: str) -> None:
     with pytest.raises(error, match=f"Did you mean '{near}'"):
         check_reader_options(name, device, "auto")
 
