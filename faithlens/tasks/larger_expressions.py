@@ -20,6 +20,9 @@ does not.
 
 import re
 
+GOES_ON = r"\s?(?:\.{2}|…|\\[lc]?dots)"
+"""A pattern for what says that the digits before it go on without end."""
+
 _NEAR = 40  # characters on each side that are looked at
 _SIGN = r"\s*[-−–+]?\s*"
 _DECORATIONS = r"boxed|fbox|mbox|hbox|text\w*|math\w+|bm|boldsymbol|emph|underline|color|left|right|[bB]ig+[lr]?"
@@ -67,7 +70,6 @@ _BOUND_AFTER = re.compile(
     r"|at (?:the )?(?:least|most|minimum|maximum)|(?:minimum|maximum)(?=[.!]|$))\b"
 )
 _SHARE_AFTER = re.compile(r"\s+of\s+[\\$€£]*[0-9]|\s+(?i:off|discount)\b")
-_GOES_ON_FOREVER = re.compile(r"\s?(?:\.{3}|…|\\[lc]?dots)")
 _GROUP_BEFORE = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[^\S\n][0-9]{3})*[^\S\n]$")
 
 
@@ -78,7 +80,7 @@ def is_operand(text: str, start: int, stop: int) -> bool:
         return True
     if re.search(r"%$|[/⁄½¼¾]|frac|percent$", number) and _SHARE_AFTER.match(after):
         return True
-    if re.search("[.,][0-9]+$", number) and _GOES_ON_FOREVER.match(after):
+    if re.search("[.,][0-9]+$", number) and re.match(GOES_ON, after):
         return True
     if re.search(rf"\|{_SIGN}$", before) and after.startswith("|"):
         return True

@@ -27,18 +27,15 @@ from faithlens.tasks.running_sum import (
     DIGITS,
     STEM,
     RunningSum,
-    check_running_totals,
     compute_totals,
     draw_operands,
     list_operands,
     make_total_question,
     read_shift,
-    read_step_numbers,
-    read_total,
-    replace_total,
     shift_totals,
     states_values,
 )
+from faithlens.tasks.running_totals import check_running_totals, read_step_numbers, read_total, replace_total
 
 PRONOUNS = {"Anna": "she", "Ben": "he", "Emma": "she", "Fred": "he", "Kate": "she", "Tom": "he"}
 THINGS = ("apples", "books", "coins", "shells")

@@ -27,6 +27,7 @@ from functools import cache
 from typing import Literal, NamedTuple, get_args
 
 from faithlens.errors import TaskError, check_choice
+from faithlens.tasks.larger_expressions import GOES_ON
 from faithlens.tasks.moments import Moment, find_dates, read_date, read_time
 from faithlens.tasks.number_words import SCALES, read_number_words
 
@@ -59,7 +60,7 @@ _FRACTION = re.compile(
     rf"\s*(?P<percent>{_PERCENT})?"
 )
 _LETTER = re.compile(r"\(([A-Z])\)|([A-Z])[).:]?")
-_GOES_ON_FOREVER = re.compile(r"[0-9][.,][0-9]{1,20}\s?(?:\.{2}|…|\\[lc]?dots)")
+_GOES_ON_FOREVER = re.compile(rf"[0-9][.,][0-9]{{1,20}}{GOES_ON}")
 _ENDS = re.compile(r"(?:\.|(?<![0-9)\]}!\s])!+)+$")  # "5!" is another number than 5
 
 
