@@ -3,14 +3,31 @@
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
+from faithlens.commands.score import Retry
 from faithlens.errors import RunError
+from faithlens.gates.outcome import Outcome
+from faithlens.gates.strata import Strata, Stratum
+from faithlens.gates.word import GateResult, GateStatus, WordName
+from faithlens.stats.number import MeasuredNumber
+from faithlens.stats.verdict import VerdictName
 from faithlens.store import Run, UnitList
 from faithlens.store.manifest import make_manifest, write_manifest
+from faithlens.store.shapes import (
+    ExampleEntry,
+    GateEntry,
+    ManifestFile,
+    NumberEntry,
+    StrataEntry,
+    StratumEntry,
+    SubjectEntry,
+    UnitsFile,
+)
 from faithlens.strict_json import find_misfit
 from tests.store.entries import make_entry
 
@@ -76,6 +93,34 @@ def is_of_other_type(new: Any, old: Any) -> bool:
     """Whether two JSON values are of two types; null may stand in place of some others, and is looked at apart."""
     kinds = {type(new), type(old)}
     return new not in (..., None) and len(kinds) > 1 and kinds != {int, float}
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "more"),
+    [
+        (NumberEntry, MeasuredNumber, set()),
+        (GateEntry, GateResult, {"asks", "misses"}),
+        (ExampleEntry, Outcome, set()),
+        (StratumEntry, Stratum, set()),
+        (StrataEntry, Strata, set()),
+    ],
+)
+def test_a_shape_has_the_fields_of_the_object_that_is_written(shape: type, kind: type[Any], more: set[str]) -> None:
+    """Else a new field would make valid runs unreadable."""
+    assert get_type_hints(shape).keys() == {each.name for each in fields(kind)} | more
+
+
+def test_a_shape_allows_every_word_and_status() -> None:
+    assert get_type_hints(GateEntry)["status"] == GateStatus
+    assert get_type_hints(SubjectEntry)["verdict"] == WordName == VerdictName
+
+
+def test_units_without_chains_of_their_own_and_retried_questions_are_read(run: Run) -> None:
+    """Chains written elsewhere have no digest, and a unit may have been tried in parts."""
+    unit = UNITS.units["a t 0"]
+    assert find_misfit({"tables": [], "units": {"u": {**unit, "chains": None}}, "starts": {}}, UnitsFile) is None
+    retried = {"a t 0": [Retry((), "memory ran out").describe()]}
+    assert find_misfit({**run.manifest, "retried": retried}, ManifestFile) is None
 
 
 def test_what_faithlens_writes_is_read(run: Run) -> None:
