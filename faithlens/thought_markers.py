@@ -159,5 +159,7 @@ CLOSABLE = [
     *(_compile_markers(*pair, pair[1], needs_close=pair[0].startswith(r"\[")) for pair in _SPELLED_OUT),
 ]
 ALL_MARKERS = [*CLOSABLE, *(_compile_markers(opening, closing, r"(?!)") for opening, closing in _IN_WORDS)]
+ANY_OPENING = _compile("|".join(markers.opening.pattern for markers in CLOSABLE))
+"""Any opening marker."""
 ANY_CLOSING = _compile("|".join(markers.lone_closing.pattern for markers in CLOSABLE))
 """Any closing marker, where it may stand alone."""

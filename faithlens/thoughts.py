@@ -5,7 +5,8 @@ r"""Thoughts and replies: where a model's text is cut at the markers between whi
 2. Each block runs from an opening marker to the closing marker that belongs to it, else to the next one. A marker that
    is written twice counts once. A block whose own closing marker is missing ends at that of another family
    (``<think>Two.</thinking>``), or where an answer is opened (``<answer>``). Thoughts that begin without an opening
-   marker (a chat template may have written it into the prompt) begin with the text.
+   marker (a chat template may have written it into the prompt) begin with the text. Markers of other families right
+   inside a block's own belong to neither (``<think><reasoning>Two.</reasoning></think>``).
 3. A marker that is only spoken of is text: one in quotes, or an opening marker amid a line that is never closed.
 4. The thoughts of all blocks together are the chain of thought, and the text after the last block is the reply. A block
    that is never closed was cut off.
@@ -21,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from faithlens.thought_markers import ALL_MARKERS, ANY_CLOSING, CLOSABLE, Markers, Thinking, make_markers
+from faithlens.thought_markers import ALL_MARKERS, ANY_CLOSING, ANY_OPENING, CLOSABLE, Markers, Thinking, make_markers
 
 Finish = Literal["stop", "length"]
 BETWEEN_BLOCKS = "\n\n"
@@ -96,7 +97,7 @@ def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = 
                 after += 1  # the prompt has this line break already
         at, end = after, marks.find_end(markers, after)
         stop = end[0] if end else len(_BEGUN_CLOSE.sub("", text))
-        blocks.append(_find_inside(text, at, max(at, stop)))
+        blocks.append(_drop_inner_markers(text, *_find_inside(text, at, max(at, stop))))
         if end is None:
             break
         at = _skip_repeated(ANY_CLOSING, text, end[1])
@@ -111,6 +112,44 @@ def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = 
     thoughts = BETWEEN_BLOCKS.join(text[slice(*span)] for span in spans)
     answer = _drop_closes(strip_control_tokens(text[at:])) if end else ""
     return Reply(thoughts, strip_control_tokens(answer), "stop" if end else "length", True, tuple(spans))
+
+
+def _drop_inner_markers(text: str, start: int, stop: int) -> tuple[int, int]:
+    """The part of a block within the markers of other families at its ends that are one pair, or stand alone."""
+    for _ in range(_DEEPEST):
+        first, last = _strip_space(text, start, stop)
+        if not (ANY_OPENING.match(text, first, last) or _ends_with(ANY_CLOSING, text, first, last)):
+            break
+        inside = next(filter(None, (_find_within(text, first, last, markers) for markers in CLOSABLE)), None)
+        if inside is None:
+            break
+        start, stop = inside
+    return start, stop
+
+
+def _find_within(text: str, first: int, last: int, markers: Markers) -> tuple[int, int] | None:
+    """The part of a block within the markers of one family at its ends; None where it has others of them."""
+    opening, ending = markers.opening.match(text, first, last), _ends_with(markers.closing, text, first, last)
+    if not (opening or ending):
+        return None
+    at = opening.end() if opening else first
+    n_openings, n_closings = (
+        len(list(marker.finditer(text, at, last))) for marker in (markers.opening, markers.closing)
+    )
+    if ending and n_closings == 1 and n_openings == 0:
+        return at, ending.start()
+    return (at, last) if opening and n_closings == 0 and not markers.needs_close else None
+
+
+def _ends_with(marker: re.Pattern[str], text: str, start: int, stop: int) -> re.Match[str] | None:
+    """The marker that ends ``text[start:stop]``."""
+    matches = marker.finditer(text, max(start, stop - _LONGEST_HEAD), stop)
+    return next((match for match in matches if match.end() == stop), None)
+
+
+def _strip_space(text: str, start: int, stop: int) -> tuple[int, int]:
+    start += len(text[start:stop]) - len(text[start:stop].lstrip())
+    return start, start + len(text[start:stop].rstrip())
 
 
 def _drop_closes(text: str) -> str:

@@ -72,6 +72,7 @@ _TAGGED = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.I | re.S)
 _CLAUSE = re.compile(r"[.;!](?:\s|$)")
 _LONGEST_SENTENCE = 2_000  # characters of one that are read
 _BULLET = re.compile(r"\s*[-–−*•]\s+[0-9]")
+_ROW = re.compile(r"\s*\|.*\|\s*|[^=]*\S(?:\t+|\s\|\s)\S[^=]*|.*&.*\\\\.*|\W*")  # of a table
 _BEGINS_WITH_DIGITS = re.compile(r"\W*(?:[A-Za-z]+\W+){0,3}?[0-9]")
 _IS_FURTHER = re.compile(r"\s*(?:also|equally|likewise)\b", re.I)
 _IS_SUPPOSED = re.compile(
@@ -82,9 +83,9 @@ _MOST_STATEMENTS = 50  # that are read, so that long texts take linear time
 _BRACE = re.compile(r"[{}]")
 _BETWEEN_BOXES = re.compile(r"[\s$\\()\[\]]*(?:,\s*(?:and|or)?|;|and|or|/)[\s$\\()\[\]]*")
 _BOXED = re.compile(r"\\boxed\s*\{")
-_WRAPPER = re.compile(r"^\\(?:text|mathrm|mathbf|textbf)\s*\{(.*)\}$", re.S)
+_WRAPPER = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt))\s*\{([^{}]*)\}")
 _DOUBT = re.compile(
-    r"(?:^|(?<=[.!?;:]\s)|(?<=\n))(?:oh|ah|hm+|but|okay|ok)?,?[^\S\n]*(?:no,?\s+)?"
+    r"(?:^|(?<=[.!?;:—–-]\s)|(?<=\n))(?:oh|ah|hm+|but|okay|ok)?,?[^\S\n]*(?:no,?\s+)?"
     r"(?:(?:wait|hold on|hm+|actually|on reflection|edit(?=:)|let me (?:re-?|double-?)?check"
     r"|I (?:forgot|misread|miscounted|miscalculated|mistook|overlooked))\b[,.…:]*\s*)+",
     re.I,
@@ -129,6 +130,7 @@ def states_answer(text: str, question: Question) -> bool:
 
 def keep_asserted(text: str, question: Question) -> str:
     """`text` with blanks in place of what it does not assert, where answers to `question` are looked for."""
+    text = _WRAPPER.sub(r"\1", text)
     names = rf"(?:option )?\((?:{make_labels_pattern(question)})\)|(?-i:{make_names_pattern(_list_deniable(question))})"
     return blank_unasserted(text, names, any(name.casefold() in VERDICTS for name in map_names(question)))
 
@@ -226,7 +228,7 @@ def _take_span(text: str, start: int, stop: int) -> _Statement:
 def _take_braced(text: str, start: int) -> str:
     """What stands between the brace before `start` and the one that closes it, without a wrapper such as \\text."""
     stop = _find_brace(text, start)
-    return _WRAPPER.sub(r"\1", text[start : stop - 1].strip()).strip() if stop > start else ""
+    return _WRAPPER.sub(r"\1", text[start : stop - 1]).strip() if stop > start else ""
 
 
 def _find_brace(text: str, start: int) -> int:
@@ -244,7 +246,7 @@ def _offers_several(statement: str, question: Question) -> bool:
     kinds = list_answer_kinds(question)
     if _IS_FURTHER.match(statement) or _IS_SUPPOSED.search(statement):
         return True
-    if "name" in kinds and offers_names(statement, question):
+    if "name" in kinds and offers_names(find_boxed(statement) or statement, question):
         return True
     clause = _CLAUSE.split(statement, maxsplit=1)[0]
     if "moment" in kinds and offers_moments(clause):
@@ -259,7 +261,7 @@ def _names_unread_value(statement: str, question: Question) -> bool:
 
 
 def _read_statement(statement: str, question: Question) -> str | None:
-    boxed, mark = find_boxed(statement), question.decimal_mark
+    boxed = find_boxed(statement)
     content = boxed or statement
     for kind in list_answer_kinds(question):
         match kind:
@@ -268,7 +270,7 @@ def _read_statement(statement: str, question: Question) -> str | None:
             case "moment":
                 answer = _match_candidate(read_stated_moment(content), question)
             case "number":
-                number = read_leading_number(content, mark) or _read_asked_number(content, question)
+                number = read_leading_number(content, question) or _read_asked_number(content, question)
                 answer = _match_candidate(number, question)
         if answer is not None:
             return answer
@@ -290,7 +292,9 @@ def _read_second_thought(text: str, question: Question) -> str | None:
 def _read_conclusion(text: str, question: Question) -> str | None:
     """The answer that the last sentence comes to, of those that are asserted."""
     steps = [text[max(start, stop - _LONGEST_SENTENCE) : stop] for start, stop in split_steps(text)]
-    for kind in list_answer_kinds(question) if steps else ():
+    if not steps or all(_ROW.fullmatch(line) for step in steps[-2:] for line in step.splitlines()):
+        return None
+    for kind in list_answer_kinds(question):
         match kind:
             case "name":
                 answer = read_concluded_name(steps[-1], question)
@@ -320,7 +324,7 @@ def _read_asked_number(sentence: str, question: Question) -> Value | None:
     """The number a sentence comes to; of several names with a number each, that of the one asked for."""
     if assigned := read_assignments(sentence, question.decimal_mark):
         return select_asked(assigned, question.text)
-    return read_concluded_number(sentence, question.decimal_mark)
+    return read_concluded_number(sentence, question)
 
 
 def _match_candidate(value: Value | None, question: Question) -> str | None:

@@ -5,7 +5,8 @@
 2. Asked: a sentence that ends with a question mark, unless "yes" follows it.
 3. Said by others, or by the writer at first: "the user thinks B", "some would say 9", "I first thought (A)", "according
    to the note". It ends with its clause: in "The user thinks B, but it is C" and "..., so it is C" the C is asserted.
-4. Denied or supposed: "not 5", "neither (A) nor (B)", "(C) instead of (A)", "Oslo is wrong", "if it were 5"; what "the
+4. Given as a form: what an instruction or an example quotes ('End with "Answer: 5"', "for example \\boxed{3}").
+5. Denied or supposed: "not 5", "neither (A) nor (B)", "(C) instead of (A)", "Oslo is wrong", "if it were 5"; what "the
    answer is not 5" or "5 is wrong" denies is blanked where it stands before, too.
 
 Blanks keep their length, so positions stay. Example, where a name is one of the options and a dot is a blank::
@@ -40,7 +41,9 @@ _WITHDRAWALS = (
 _STRUCK_OUT = re.compile(
     r"~~[^~\n]{1,200}~~|\\(?:[bx]?cancel|sout|st)\s?\{[^{}]{0,200}\}|<(s|del|strike)>[^<]{0,200}</\1>", re.I
 )
-_NO_AS_WITHDRAWAL = r"\bwait\b,? no\b(?! )[,:.]?|\bwait\b,? no,|(?<=[\w)])[,.;—–-]+\s+no[,:—–-]+(?=\s)"
+_NO_AS_WITHDRAWAL = (
+    r"\bwait\b,? no\b(?! )[,:.]?|\bwait\b,? no,|(?<=[\w)}$*])\s?(?:[,.;—–…-]{1,5}\s+|\s\()no[,:—–-]+(?=\s)"
+)
 _ANSWERS_NO = re.compile(r"(?:(?<=[.!)]\s)|(?<=[.!]\n)|(?<=\n))No[,:.!—–-]+\s")
 _VERDICT_WITHDRAWAL = r"\bno,? wait\b|\bwait\b"
 _STEP_WITHDRAWAL = re.compile("|".join((*_WITHDRAWALS, _NO_AS_WITHDRAWAL, r"^\W*wait\b[,:.!—–-]")), re.I)
@@ -86,6 +89,18 @@ _ADOPTED = re.compile(
     re.I,
 )
 
+_BOX = r"\\boxed\s*\{(?:[^{}]|\{[^{}]*\}){0,80}\}"
+_INSTRUCTS = (  # unless the writer says what is written now: "I write", "I'll end with"
+    r"(?<!\bI )(?<!\bwe )(?<!['’]ll )(?<!\bI will )(?<!\bwe will )\b(?:write|end|finish|conclude|reply|respond"
+    r"|answer|close|put|state|output|print|return|present|phrase)\b[^.!?\n\"“]{0,60}?"
+)
+_QUOTED = r"[\"“'‘`][^\"”\n]{0,60}(?:\banswer\b|\\boxed|####)[^\"”\n]{0,60}?[\"”'’`](?!\w)"
+_FORM = re.compile(
+    rf"(?:{_INSTRUCTS}|\b(?:form(?:at)?|template)\b[^.!?\n\"“]{{0,20}}"
+    r"|\b(?:for example|for instance|e\.g\.|such as)[,:]?\s*)"
+    rf"(?:{_QUOTED}|(?:(?<=with )|(?<=example )|(?<=example, )|(?<=e\.g\. )){_BOX})[^.!?;,\n]*",
+    re.I,
+)
 _CLAUSE_END = re.compile(
     r";\s+|(?:,|(?<!\s))\s+(?=(?:but|yet|whereas|however)\b)|,\s+(?=(?:(?:and )?(?:not|so|hence|thus|therefore|it is"
     r"|it['’]s)|now it|I\b|though"
@@ -138,6 +153,7 @@ def blank_unasserted(text: str, names: str, is_verdict: bool = False) -> str:
             spans.append((start, stop))
         else:
             spans += [(start + begin, start + end) for begin, end in _find_said_by_others(text[start:stop], others)]
+    spans += [match.span() for match in _FORM.finditer(text)]
     return _blank_denied(_blank(text, spans), names)
 
 
@@ -197,7 +213,7 @@ def _find_said_by_others(sentence: str, others: re.Pattern[str]) -> list[tuple[i
 
 def _blank_denied(text: str, names: str) -> str:
     bare = rf"(?:{names}|(?<![\w.]){NUMBER}(?!\w))"
-    value = rf"[*_$]*{bare}"
+    value = rf"(?:[*_$]|\\[(\[])*(?:{_BOX}|{bare})"
     more = rf"{value}(?:(?:\s*,\s*|\s+)(?:(?:or|nor|and)\s+)?{value}|\s+(?:or|nor)\s+{value})*"
     denied = re.compile(rf"{_NEGATIONS}(?:\s+{_SMALL_WORDS}\b){{0,3}}\s*{more}", re.I)
     supposed = re.compile(rf"{_SUPPOSED}\s*{value}", re.I)
@@ -214,4 +230,4 @@ def _blank_denied(text: str, names: str) -> str:
 
 def _strip_marks(value: str) -> str:
     """`value` without the marks around it: of "**(B)**" the letter."""
-    return re.sub(r"^[^\w−-]+|\W+$", "", value)
+    return re.sub(r"^(?:\\boxed\s*|[^\w−-])+|\W+$", "", value)

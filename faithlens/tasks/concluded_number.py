@@ -8,7 +8,9 @@
    remainder, a line or a step.
 4. Leave out those after a preposition ("in 5 days", "of 12") if others remain.
 5. If several remain, the last counts if a verb or a colon says that it is the result ("5 and 7 are 12").
-6. Alternatives ("5 or 7", "3 to 5") give no number, and neither does a sentence that is only a list ("5, 7", "1 000").
+6. Alternatives ("5 or 7", "3 to 5") give no number, and neither does a sentence that is only a list ("5, 7", "1 000",
+   "5 hens and 7 ducks").
+7. A distance ("5 more than Tom has") counts only if the question asks for one, or if it is calculated ("= 5 more").
 
 For example, "In 2019 she earned 60 dollars in 5 days." comes to 60, and "She has 22 red and 24 blue ones." to nothing.
 """
@@ -17,22 +19,20 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 
-from faithlens.tasks.larger_expressions import is_bound, is_operand
+from faithlens.tasks.larger_expressions import is_bound, is_distance, is_operand
 from faithlens.tasks.number_words import read_number_words, write_words_as_digits
+from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import ENUMERATOR
 from faithlens.tasks.values import DecimalMark, FoundValue, Value, find_values, read_value
 
-_BEGINNING = re.compile(
-    r"(?:[\s*_(\[{$€£:]|\\[(\[$]|\\(?:text|mathrm|mathbf|textbf|boxed)\{|[-−–+])*(?:(?:number|about|exactly)\s+)?"
-)
-_OPERATOR = r"(?:[-−–‑+*/×÷·⋅^]|\\times|\\div|\\cdot|x(?=\s?[0-9(]))"
-_OPERATION_AFTER = re.compile(rf"\s*{_OPERATOR}\s*\\?[$€£(]*[0-9(]|\s*=\s*\\?[$€£(]*[-−]?[0-9(]|[\s)}}]*=\s*[0-9]")
+_BEGINNING = re.compile(r"(?:[\s*_(\[{$€£:]|\\[(\[$]|\\boxed\{|[-−–+])*(?:(?:number|about|exactly)\s+)?")
+_EQUALS_AFTER = re.compile(r"\s*=\s*\\?[$€£(]*[-−]?[0-9(]|[\s)}]*=\s*[0-9]")
 _COMPARED = r"\s*(?:[<>≤≥]|\\[lg]e?q?\b)\s*[$€£(]*"
-_OPERATION_BEFORE = re.compile(rf"[0-9)}}]\s*{_OPERATOR}\s*\\?[$€£(]*$")
 _MINUS_WORD = re.compile(r"\b(?:minus|negative)\s+$", re.I)
 _TAKEN_AWAY = re.compile(r"[0-9a-z)]\s+minus\s+$", re.I)
 
-_SEVERAL = r"(?:maybe |possibly |perhaps |even |rather )?"
+_MAYBE = r"(?:maybe|possibly|perhaps)"
+_SEVERAL = rf"(?:(?:{_MAYBE}|even|rather|else) )?"
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
     r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
@@ -70,8 +70,9 @@ _PREPOSITION = re.compile(
     re.I,
 )
 _RESULT_BETWEEN = re.compile(
-    r"\b(?:is|are|was|were|be|makes?|making|gives?|giving|leaves?|leaving|gets?|got|equals?|becomes?|have|has|so|totals?"
-    r"|total of|come[s]? to|amounts? to|yields?|need|needs|remain|ends?|hence|thus|therefore|then|now)\b|[:=→≈]|->"
+    r"\b(?:is|are|was|were|be|makes?|making|gives?|giving|leaves?|leaving|gets?|got|equals?|becomes?|have|has|so"
+    r"|totals?|total of|(?:comes?|amounts?|drops?|falls?|rises?|grows?|goes|shrinks?|climbs?)(?:\s+(?:up|down))?\s+to"
+    r"|yields?|needs?|remain|ends?|hence|thus|therefore|then|now)\b|[:=→≈]|->"
 )
 _RESULT_VERB = re.compile(
     r"(?:\b(?:is|are|was|makes?|gives?|leaves?|gets?|equals?|becomes?|has|have|be|need|needs|to|of|now|only|exactly)|[:,=]|^)\s*$",
@@ -80,8 +81,16 @@ _RESULT_VERB = re.compile(
 _OR_BEFORE = re.compile(r"[0-9]\)?,?\s+or\s+\S+\s*$")
 _LIST_BEFORE = re.compile(r"[\s*_$(\[{]*(?:\\boxed\{)?[\s(\[{$-]*")
 _LIST_BETWEEN = re.compile(r"\s*(?:,|;|\band\b|[-–—‑]|\.{2,}|…)\s*[$€£-]?|[^\S\n]+")
+_AND = r"\b(?:and|und|et|y)\b"
+_COUNTED_BETWEEN = re.compile(rf"(?:\s+[^\W\d]+){{0,4}}\s*(?:,|;|&|,?\s*{_AND})\s*\\?[$€£(-]*")
+_EXPLAINS = (  # words that say of a second number what it has to do with the first: "15 apples, 3 of them red"
+    r"(?i:of|more|less|fewer|times|per|each|apiece|every|later|earlier|after|before|ago|from|plus|minus|left|remain"
+    r"|\w{2,20}er|is|are|was|were|makes?|gives?|has|have|total)\b"
+)
+_COUNTED_AFTER_LIST = re.compile(rf"(?:\s+(?!{_EXPLAINS})[^\W\d]+){{0,6}}\s*(?:[)\]}}$*_.!,;]|{_AND}\s+[0-9]|$)")
 _CHOICE_BETWEEN = re.compile(
-    rf"\s*(?:(?:\w+)?,?\s*\b(?:(?:and/)?or|to)|(?:\w+\s+){{2,4}}or|,?\s*(?:which\s+)?(?:is\s+)?round(?:s|ed)(?:\s+(?:up|down|off))?\s+to)"
+    rf"\s*(?:(?:\w+)?[,(]?\s*\b(?:(?:and/)?or|to)|(?:\w+\s+){{1,4}}\(?or|(?:\w+)?\s*[,(]\s*{_MAYBE}"
+    r"|,?\s*(?:which\s+)?(?:is\s+)?round(?:s|ed)(?:\s+(?:up|down|off))?\s+to)"
     rf"\s+{_SEVERAL}(?:\w+ =\s*)?[\\$€£(]*",
     re.I,
 )
@@ -109,39 +118,59 @@ _MEASURES = (  # units of which one is counted in the next
 _COMPOUND = re.compile(
     "|".join(rf"\s?(?:{units})\b\.?(?:,?\s+(?:and\s+)?|\s*)[0-9.]+\s?(?:{units})\b" for units in _MEASURES)
 )
+_ASKS = re.compile(r"\b(?:how|what|which|find|determine|compute|calculate|by)\b", re.I)
+_ASKS_DISTANCE = re.compile(
+    r"\bthan\b|\bdifference\b|\bhow (?:many|much) (?:\w+ )?(?:more|less|fewer|times|\w{3,20}er)\b", re.I
+)
 _NEAR = 60  # characters before a number that say what it is
 _MOST_WORDS = 12  # of a number
 _ARTICLES = frozenset({"a", "one", "zero"})
 
 
-def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Value | None:
-    """The number that a statement begins with; None if there is none or the statement goes on to calculate with it."""
-    for number in _find_numbers(statement, decimal_mark):
+def read_leading_number(statement: str, question: Question) -> Value | None:
+    """The number that a statement begins with; None if there is none or the statement goes on to calculate with it.
+
+    Of "5 more than Tom" it is 5 if the question asks for the distance.
+    """
+    for number in _find_numbers(statement, question.decimal_mark):
         before = statement[: number.start]
         if _BEGINNING.fullmatch(before) or re.fullmatch(
             rf"(?:{_BEGINNING.pattern})(?:minus|negative)\s+", before, re.I
         ):
-            if _is_part(statement, number.start, number.stop):
+            if _is_part(statement, number.start, number.stop, question):
                 return None
             spaced = re.search(r"[-−–]\s+[\\$€£]*$", before)
             return _negate(number.value) if spaced or _MINUS_WORD.search(before) else number.value
         break
     begin = _BEGINNING.match(statement)
-    return _read_words(statement[begin.end() if begin else 0 :])
+    return _read_words(statement[begin.end() if begin else 0 :], question)
 
 
-def _is_part(statement: str, start: int, stop: int) -> bool:
+def _is_part(statement: str, start: int, stop: int, question: Question) -> bool:
     """Whether the number that a statement begins with is only a part of what it states: an operand, a bound, a day."""
-    after = (_OPERATION_AFTER, _MOMENT_AFTER, _COMPOUND)
+    after = (_EQUALS_AFTER, _MOMENT_AFTER, _COMPOUND)
     return (
         is_operand(statement, start, stop)
         or is_bound(statement, start, stop)
+        or _is_other_distance(statement, stop, question)
         or any(pattern.match(statement, stop) for pattern in after)
     )
 
 
-def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Value | None:
-    """The number a sentence comes to; None if its last number is part of a calculation, or two numbers are possible."""
+def _is_other_distance(text: str, stop: int, question: Question) -> bool:
+    """Whether a number says how far the value is from another, and the question does not ask for that."""
+    if not is_distance(text, stop):
+        return False
+    asks = list(_ASKS.finditer(question.text))
+    return not (asks and _ASKS_DISTANCE.search(question.text, asks[-1].start()))
+
+
+def read_concluded_number(sentence: str, question: Question) -> Value | None:
+    """The number a sentence comes to; None if its last number is part of a calculation, or two numbers are possible.
+
+    Of "She has 5 more than Tom" it is 5 if the question asks for the distance, or if it was calculated ("= 5 more").
+    """
+    decimal_mark = question.decimal_mark
     if (whole := read_value(sentence, decimal_mark)) is not None:
         return whole if whole.is_number else None
     sentence = sentence.rstrip()  # so that "(7)" before a line break is no number of a list
@@ -160,7 +189,12 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
         return None if equals >= start else _read_words_at_end(sentence[start:])
     if offers_numbers(sentence, decimal_mark) or _is_unfinished(sentence, numbers[-1]):
         return None
-    stated = [number for number in numbers if not names_something_else(sentence, number.start, number.stop)]
+    stated = [
+        number
+        for number in numbers
+        if not names_something_else(sentence, number.start, number.stop)
+        and not _is_other_distance(sentence, number.stop, question)
+    ]
     free = [number for number in stated if not _stands_before(_PREPOSITION, sentence, number.start)]
     if not free and any(_is_free_bound(sentence, number) for number in numbers):
         return None  # "at least 5 boxes for 40 pens"
@@ -182,8 +216,10 @@ def offers_numbers(statement: str, decimal_mark: DecimalMark = ".") -> bool:
         range_of = re.search(r"\bbetween\s+[\\$€£(]*$", statement[: one.start], re.I) and re.fullmatch(
             r"\s+and\s+[\\$€£(]*", joint
         )
-        begins_list = _LIST_BEFORE.fullmatch(statement, 0, one.start) and _LIST_BETWEEN.fullmatch(joint)
-        if begins_list and _LIST_AFTER.match(statement, other.stop):
+        if _LIST_BEFORE.fullmatch(statement, 0, one.start) and (
+            (_LIST_BETWEEN.fullmatch(joint) and _LIST_AFTER.match(statement, other.stop))
+            or (_COUNTED_BETWEEN.fullmatch(joint) and _COUNTED_AFTER_LIST.match(statement, other.stop))
+        ):
             return True
         if range_of or (_CHOICE_BETWEEN.fullmatch(joint) and not _DECIMALS_AFTER.match(statement, other.stop)):
             return True
@@ -217,11 +253,7 @@ def _is_free_bound(sentence: str, number: FoundValue) -> bool:
 
 def _is_unfinished(sentence: str, number: FoundValue) -> bool:
     """Whether a number is only an operand of a calculation, and not its result."""
-    return bool(
-        _stands_before(_OPERATION_BEFORE, sentence, number.start)
-        or _OPERATION_AFTER.match(sentence, number.stop)
-        or is_operand(sentence, number.start, number.stop)
-    )
+    return bool(_EQUALS_AFTER.match(sentence, number.stop) or is_operand(sentence, number.start, number.stop))
 
 
 def names_something_else(sentence: str, start: int, stop: int) -> bool:
@@ -257,7 +289,7 @@ def _is_list_number(sentence: str, start: int, stop: int) -> bool:
     return is_bracketed if before["bracket"] else is_bracketed or after["next"].isalpha()
 
 
-def _read_words(text: str) -> Value | None:
+def _read_words(text: str, question: Question) -> Value | None:
     """The number in words that `text` begins with, if nothing but the end of a clause or a noun follows."""
     words = _WORDS.match(text)
     if words is None:
@@ -269,7 +301,7 @@ def _read_words(text: str) -> Value | None:
             if _GOES_ON.match(text, last.end()):
                 return None
             digits, rest = str(number), write_words_as_digits(text[last.end() :])
-            if _is_part(digits + rest, 0, len(digits)):
+            if _is_part(digits + rest, 0, len(digits), question):
                 return None
             is_end = re.match(r"\s*(?:[.,;!)*]|$)", text[last.end() :]) is not None
             is_number = phrase.lower() not in _ARTICLES or (is_end and phrase.lower() != "a")

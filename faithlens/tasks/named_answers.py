@@ -20,7 +20,7 @@ from faithlens.tasks.question import Question
 from faithlens.tasks.stated_moment import read_concluded_moment, read_stated_moment
 from faithlens.tasks.values import Value, find_values, read_value
 
-_OPENING = r"(?:[\s*_$\"'“‘\[{]|\\[(\[]|\\(?:text|mathrm|mathbf|textbf)\{|(?i:option |choice |letter ))*"
+_OPENING = r"(?:[\s*_$\"'“‘\[{]|\\[(\[]|(?i:option |choice |letter ))*"
 _AFTER = r"(?=\s*(?:[.,:;!?*_$\"'”’)\]}–—]|\\[)\]]|$|\n|-\s|(?:because|since)\b))"
 _NEGATION = re.compile(r"\b(?:not|neither|nor|never|cannot|isn['’]t|wasn['’]t|can['’]t|doesn['’]t)\b", re.I)
 _TURN = re.compile(r"[,;:]?\s(?:so|but|hence|thus|therefore)\b", re.I)
@@ -33,23 +33,24 @@ _COMES_TO = (
 VERDICTS = frozenset({"yes", "no", "true", "false", "valid", "invalid"})
 """Answers that are words of any sentence, so they count only where a phrase ends."""
 
+_BESIDE = re.compile(r"^[\s).:\]}*_$=–—-]*(?:,? which is |, (?:i\.e\.|that is),? )?")  # between a label and its content
+_IS_SUBJECT = re.compile(r"\S+\s(?:is|was|are|were|would|does|do|has|have|can|cannot|will)\b")  # "B. 3 is too small"
 _PROSE = frozenset({"A", "a", "I", "i"})  # words of any English sentence, so never a name in one
 
 
 def read_leading_name(statement: str, question: Question, is_boxed: bool = False) -> str | None:
     """The candidate a statement names: the label or the content it begins with, else the only content in it."""
-    names, labels = map_names(question), make_labels_pattern(question)
+    names = map_names(question)
     exact = statement.strip(" *_.$()\"'")
     for name, answer in (*((label, label) for label in question.candidates), *names.items()):
         if exact == name and (exact != "I" or "(I)" in statement or is_boxed):
             return answer
-    label = re.match(rf"{_OPENING}(?:\(((?i:{labels}))\)|({labels}){_AFTER})", statement)
-    if question.choices and label and label[2] != "I":
-        return (label[1] or label[2]).upper()
+    if label := _match_leading_label(statement, question):
+        return label[1].upper()
     first = re.match(rf"{_OPENING}{make_names_pattern(names)}", statement, re.I)
     named = _find_named(first[0] if first else statement, names, re.I)
     if not named:  # "15.0" where an option is "15", "May 3, 2021" where one is "3 May 2021"
-        value = read_leading_number(statement, question.decimal_mark) or read_stated_moment(statement)
+        value = read_leading_number(statement, question) or read_stated_moment(statement)
         named = _find_valued(value, names, question)
     return named.pop() if len(named) == 1 else None
 
@@ -72,19 +73,55 @@ def read_concluded_name(sentence: str, question: Question) -> str | None:
     names = map_names(question)
     named = _find_named(sentence, names)
     if not named and not _NEGATION.search(sentence):
-        value = read_concluded_number(sentence, question.decimal_mark) or read_concluded_moment(sentence)
+        value = read_concluded_number(sentence, question) or read_concluded_moment(sentence)
         named = _find_valued(value, names, question)
     return named.pop() if len(named) == 1 else None
 
 
+def _match_leading_label(statement: str, question: Question) -> re.Match[str] | None:
+    """The label that a statement begins with, as group 1."""
+    if not question.choices:
+        return None
+    labels = make_labels_pattern(question)
+    bracketed = re.match(rf"{_OPENING}\(((?i:{labels}))\)", statement)
+    label = bracketed or re.match(rf"{_OPENING}({labels}){_AFTER}", statement)
+    return label if bracketed or (label and label[1] != "I") else None
+
+
 def offers_names(statement: str, question: Question) -> bool:
-    """Whether a statement begins with several answers to choose from: "(A) or (B)", "red and blue"."""
+    """Whether a statement begins with several answers: "(A) or (B)", "red, blue", "(A) red" where red is (B)."""
     labels, names = make_labels_pattern(question), make_names_pattern(map_names(question))
-    several = r"(?:maybe |possibly |perhaps |even )?"
-    label = rf"(?:\((?i:{labels})\)|(?:{labels})\b)"
-    pairs = rf"{label}[)\]*]*,?\s*(?:or\b|(?:and|/|&)\s*{label})"
-    contents = rf"(?:either\s+)?(?:the\s+)?{names}(?:,?\s*(?:or|and)\s+{several}(?:the\s+)?{names}|\s*[/&]\s*{names})"
-    return bool(re.match(rf"{_OPENING}(?:either\s+)?(?:{pairs}|{contents})", statement))
+    several = r"(?:maybe |possibly |perhaps |even |also )?(?:the )?"
+    label = rf"(?:\((?i:{labels})\)|(?:{labels})\b)[)\]*]*"
+    listed = rf"\s*[,;]?\s*(?:[/&+]|\band\b)\s*{several}|\s*[,;]\s*"
+    ends = r"(?=[\s)\]}$*_.!]*$|\s*[,;/&+]|\s+(?:and|or)\b)"
+    pairs = rf"{label}(?:\s*,?\s*or\b|(?:{listed}){label}{ends})"
+    contents = rf"(?:the\s+)?{names}(?:\s*[,(]?\s*or\s+{several}{names}|(?:{listed}){names}{ends})"
+    if re.match(rf"{_OPENING}(?:either\s+)?(?:{pairs}|{contents})", statement):
+        return True
+    return _contradicts_label(statement, question)
+
+
+def _contradicts_label(statement: str, question: Question) -> bool:
+    """Whether a statement begins with the label of one option and the content of another, in either order."""
+    if label := _match_leading_label(statement, question):
+        rest = _BESIDE.sub("", statement[label.end() :])
+        named = set[str]() if _IS_SUBJECT.match(rest) else _find_leading_content(rest, question)
+        return bool(named) and label[1].upper() not in named
+    labels = make_labels_pattern(question)
+    label = re.search(rf"\s\(({labels})\)[\s)\]}}$*_.!]*$", statement) if question.choices else None
+    named = _find_leading_content(statement[: label.start()], question) if label else set[str]()
+    return bool(label and named and label[1] not in named)
+
+
+def _find_leading_content(text: str, question: Question) -> set[str]:
+    """The answers whose content `text` begins with, as it is written or by its value."""
+    names = map_names(question)
+    if (value := read_leading_number(text, question)) is not None:
+        return _find_valued(value, names, question)
+    words = {name: answer for name, answer in names.items() if read_value(name, question.decimal_mark) is None}
+    first = re.match(rf"{_OPENING}{make_names_pattern(words)}", text, re.I)
+    return _find_named(first[0], words, re.I) if first else set()
 
 
 def mentions_answer(text: str, question: Question, answer: str) -> bool:

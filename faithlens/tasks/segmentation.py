@@ -33,7 +33,7 @@ ENUMERATOR = re.compile(
 
 _DISPLAY_MARK = re.compile(r"(?::[*_]*\s++)?(?:\\\[|\$\$)|\\\]")  # with the colon that announces it
 _CLOSING = r"""(?:["')\]}*_$”’]|\\\)|\\\])*"""
-_BREAK = re.compile(rf"(?<![^\S\r\n])[^\S\r\n]*[\r\n]\s*|[.!?]+{_CLOSING}\s+|[。！？]+\s*")
+_BREAK = re.compile(rf"(?<![^\S\r\n])[^\S\r\n]*[\r\n]\s*|(?<![.!?])[.!?]++{_CLOSING}\s+|[。！？]+\s*")
 _QUOTED_MARK = re.compile(r"""[.!?]+["”]\s+""")
 _WINDOW = 120  # characters before a full stop that are looked at, so that long texts take linear time
 

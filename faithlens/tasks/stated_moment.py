@@ -19,7 +19,7 @@ _BEGINNING = re.compile(
     r"(?:[\s*_$(\[{:\"'“]|\\[(\[]|\\(?:text|mathrm|mathbf|boxed)\{)*(?:(?:on|at|about|exactly)\s+)?"
 )
 _RESULT = re.compile(r"\b(?:is|was|be|so|thus|hence|therefore|gives|makes|becomes|falls on|equals)\b|[:=→]|->")
-_ALTERNATIVE = re.compile(r",?\s*\b(?:or|to|and|until|till)\s+(?:(?:on|at|maybe|perhaps)\s+)?|\s*[-–—]\s*")
+_ALTERNATIVE = re.compile(r"\s*[,(]?\s*\b(?:or|to|and|until|till)\s+(?:(?:on|at|maybe|perhaps)\s+)?|\s*[-–—]\s*")
 _LIMIT = re.compile(
     r"\b(?:before|after|by|until|till|since|past|(?:later|earlier|sooner|other) than|at the (?:latest|earliest))\s+"
     r"(?:the\s+)?$",

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.question import Question
 from faithlens.tasks.values import is_same_answer
-from tests.tasks import prose_answers, prose_variants
+from tests.tasks import prose_answers, prose_parts, prose_variants
 
 CHOICE = Question("q", "How many?", ("A", "B", "C", "D"), "B", ("12", "15", "120", "9 apples"))
 COLOURS = Question("q", "Which?", ("A", "B", "C"), "A", ("red", "dark red", "blue"))
@@ -246,6 +246,11 @@ def test_endings_in_prose(question: str, text: str, answer: str | None) -> None:
 @pytest.mark.parametrize(("question", "text", "answer"), prose_variants.ENDINGS)
 def test_further_kinds_of_endings(question: str, text: str, answer: str | None) -> None:
     assert parse_answer(text, prose_answers.QUESTIONS[question]) == answer
+
+
+@pytest.mark.parametrize(("question", "text", "answer"), prose_parts.ROWS)
+def test_a_value_that_is_a_part_or_beside_another_is_no_answer(question: str, text: str, answer: str | None) -> None:
+    assert parse_answer(text, prose_parts.QUESTIONS[question]) == answer
 
 
 def test_endings_that_the_parser_was_not_written_with() -> None:
