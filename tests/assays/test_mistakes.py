@@ -196,6 +196,9 @@ def test_unfinished_thoughts_are_not_answered_after() -> None:
         ("", None),
         (" Hm.", None),
         (" The answer is 16.", "16"),
+        (" Add 2 to get 14. Drop 6 following hint 15.", "15"),
+        (" 15 is too much.\nThat leaves 12 + 5.", None),
+        (" She has 15.\nThat is x + 3.", None),
     ],
 )
 def test_what_a_text_concludes(text: str, statement: str | None) -> None:
