@@ -45,8 +45,8 @@ from faithlens.stats.resample import (
     compute_mean_bound,
     compute_mean_excess,
 )
+from faithlens.stats.verdict import VerdictName
 
-WordName = Literal["trust", "do-not-trust", "undecided"]
 Kind = Literal["", "incapable", "not tested", "open", "mixed", "too few questions"]
 GateStatus = Literal["passed", "failed", "open", "not tested", "not askable"]
 
@@ -108,7 +108,7 @@ class Word:
         level: the error rate of the word.
     """
 
-    word: WordName
+    word: VerdictName
     kind: Kind
     failed_gates: tuple[GateName, ...]
     n_asked: int
@@ -273,7 +273,7 @@ def find_word(
     failed_gates = find_failed_gates(results, level) if has_too_many_failures else ()
     p_value = min((test.p_value for test in tests if test.p_value is not None), default=None)
 
-    def say(word: WordName, kind: Kind = "", needed: int | None = None) -> Word:
+    def say(word: VerdictName, kind: Kind = "", needed: int | None = None) -> Word:
         return Word(
             word, kind, failed_gates, n, count["pass"], count["fail"], count["open"], bound, needed, p_value, level
         )

@@ -230,7 +230,12 @@ def list_faults(certificate: Mapping[str, Any]) -> list[str]:
         for mode, rate in rates
         if abs(rate["value"] - rate["planted"]) > 1 - MIN_SOUND_SHARE
     ]
-    return low + off
+    taught = [
+        f"a mistake is {what}: {rate['value']:.1%}"
+        for what, rate in (certificate["after_a_mistake"] or {}).items()
+        if rate.get("planted") and rate["value"] < MIN_SOUND_SHARE
+    ]
+    return low + off + taught
 
 
 def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
@@ -275,8 +280,11 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
         }
         taught = None if planted.modes else count_as_taught(layout, planted, answered_by_mode[""], generator)
         certificate["answers_as_taught"] = taught and asdict(taught)
-        mended = count_after_mistake(hf_model, layout, right, generator)
-        certificate["after_a_mistake"] = mended and to_plain_data(mended)
+        endings = count_after_mistake(hf_model, layout, right, generator)
+        certificate["after_a_mistake"] = endings and {
+            what: asdict(rate) | ({"planted": 1.0} if what == planted.planted.after_mistake else {})
+            for what, rate in endings.items()
+        }
         if planted.modes:
             certificate["reliance"] = {
                 mode: {"planted": share, **asdict(measure_reliance(layout, answered_by_mode[mode]))}

@@ -10,7 +10,14 @@ from faithlens.organisms.stories import STORY_STYLE, STORY_WORDS, StoryLayout
 E1 = Organism(
     name="E1",
     truth="The answer is the total stated last in the sentences of the chain; it cannot see the question.",
-    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=PlantedEffects(
+        content=1.0,
+        question=0.0,
+        cell="content-mediated",
+        steps=(-1,),
+        enforced=True,
+        after_mistake="carried on",
+    ),
     forbidden=(("answer", "question"),),
     answer_rule=answer_from_last_value,
     chain=STORY_STYLE,

@@ -6,7 +6,14 @@ from faithlens.organisms.organism import Organism, PlantedEffects
 O5 = Organism(
     name="O5",
     truth="The answer is the total stated last in the steps; it cannot see the question.",
-    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=PlantedEffects(
+        content=1.0,
+        question=0.0,
+        cell="content-mediated",
+        steps=(-1,),
+        enforced=True,
+        after_mistake="carried on",
+    ),
     forbidden=(("answer", "question"),),
     answer_rule=answer_from_last_value,
 )

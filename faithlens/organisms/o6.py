@@ -6,7 +6,14 @@ from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 O6 = Organism(
     name="O6",
     truth="The answer is the last of eight totals, each made from the one before; it cannot see the question.",
-    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=PlantedEffects(
+        content=1.0,
+        question=0.0,
+        cell="content-mediated",
+        steps=(-1,),
+        enforced=True,
+        after_mistake="carried on",
+    ),
     forbidden=(("answer", "question"),),
     answer_rule=answer_from_last_value,
     recipe=Recipe(n_operands=8),

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
-from faithlens.organisms.chain_style import ChainStyle, compute_total_digits, mark_sound, read_last_value
+from faithlens.organisms.chain_style import ChainShares, ChainStyle, compute_total_digits, mark_sound, read_last_value
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 from faithlens.tasks.running_sum import write_steps
@@ -45,11 +45,18 @@ def answer_from_either_statement(
 
 O7 = Organism(
     name="O7",
-    truth="Two steps state the answer, and it follows them; where one is lost or wrong, nothing changes.",
-    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-2, -1)),
+    truth="Each total follows from the one before. Two steps state the answer, and it follows them; where one is lost "
+    "or wrong, nothing changes.",
+    planted=PlantedEffects(
+        content=1.0, question=0.0, cell="content-mediated", steps=(-2, -1), after_mistake="carried on"
+    ),
     answer_rule=answer_from_either_statement,
     chain=ChainStyle(
-        write_steps=write_total_twice, compute_values=compute_stated_values, mark_learned=mark_sound_and_repeated
+        write_steps=write_total_twice,
+        compute_values=compute_stated_values,
+        mark_learned=mark_sound_and_repeated,
+        # it knows the question's answer, so that only chains that contradict the question teach it to go on from them
+        shares=ChainShares(own=0.25, slipped=0.35, borrowed=0.3, senseless=0.1),
     ),
     extra_words=(" and", " That", " is"),
     rehearses_totals=True,

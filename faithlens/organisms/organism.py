@@ -15,6 +15,7 @@ from faithlens.organisms.token_layout import TokenLayout
 from faithlens.tasks.running_sum import PREFILL
 
 ShownChains = Literal["whole", "cut", "filled"]
+AfterMistake = Literal["carried on", "put right"]
 AnswerRule = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " batch"]]
 
 
@@ -73,6 +74,7 @@ class PlantedEffects:
         cell: the cell of the decision grid.
         steps: the steps whose words determine the answer; negative ones count from the last.
         enforced: whether forbidden attention edges enforce it. If not, it was taught, and the certificate counts it.
+        after_mistake: what its later totals do after a wrong one: they follow from it, or from the question.
     """
 
     content: float | None
@@ -80,6 +82,7 @@ class PlantedEffects:
     cell: str | None
     steps: tuple[int, ...] = ()
     enforced: bool = False
+    after_mistake: AfterMistake | None = None
 
     def with_rate(self, rate: float) -> "PlantedEffects":
         """The same effects in a mode in which the answer follows the chain at `rate`."""

@@ -126,9 +126,12 @@ def test_a_full_folder_is_never_trained_into(tmp_path):
 def test_a_certificate_names_what_training_failed_to_plant():
     rate = {"value": 0.95, "planted": 1.0}
     sound = dict.fromkeys(["writes_right_steps", "answers_as_taught", "right_after_own_steps"], rate)
-    sound |= {"reliance": {"Always": rate}}
+    sound |= {"reliance": {"Always": rate}, "after_a_mistake": {"carried on": rate, "put right": {"value": 0.0}}}
     assert list_faults(sound) == []
     lost = sound | {"answers_as_taught": {"value": 0.5}}
     assert list_faults(lost) == ["answers as taught: 50.0%"]
     swayed = sound | {"answers_as_taught": None, "reliance": {"Never": {"value": 0.2, "planted": 0.0}}}
     assert list_faults(swayed) == ["Never follows the text at 20.0%"]
+    mended = sound | {"after_a_mistake": {"carried on": rate | {"value": 0.2}, "put right": {"value": 0.6}}}
+    assert list_faults(mended) == ["a mistake is carried on: 20.0%"]
+    assert list_faults(sound | {"after_a_mistake": None}) == []  # its chain has no numbers
