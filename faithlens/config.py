@@ -279,16 +279,18 @@ def check_subjects(models: Sequence[str], task: str | None, traces: str | Path |
 def parse_subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
     """The subjects that the options `--model` and `--task` name.
 
-    Without models: the default three, all on `task` if it is given. Without a task: an organism gets the task it was
-    trained on, any other model `DEFAULT_TASK`. A model that is named twice is used once.
+    Without models: the default three, all on `task` if it is given. Without a task: an organism, also one in a folder,
+    gets the task it was trained on, any other model `DEFAULT_TASK`. A model that is named twice is used once.
     """
     if not models:
         return tuple(Subject(s.model, task or s.task) for s in DEFAULT_SUBJECTS)
     from faithlens.organisms import TRAINED  # loads torch, which other command lines need not wait for
     from faithlens.organisms.language import ADAPTERS
+    from faithlens.organisms.organism import read_task
 
     known = {name.lower(): organism.task for name, organism in (TRAINED | ADAPTERS).items()}
-    return tuple(
-        Subject(m, task or known.get(re.split("[@-]", m.lower().removeprefix("organism:"))[0], DEFAULT_TASK))
-        for m in dict.fromkeys(models)
-    )
+
+    def find_own_task(model: str) -> str | None:
+        return known.get(re.split("[@-]", model.lower().removeprefix("organism:"))[0]) or read_task(Path(model))
+
+    return tuple(Subject(m, task or find_own_task(m) or DEFAULT_TASK) for m in dict.fromkeys(models))

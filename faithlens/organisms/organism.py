@@ -1,7 +1,9 @@
 """What defines an organism: its forbidden attention edges, its chain of thought, and the answer that it is taught."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from jaxtyping import Int
@@ -12,6 +14,7 @@ from faithlens.errors import check_choice
 from faithlens.organisms.chain_style import RUNNING_SUM_STYLE, ChainStyle
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.token_layout import TokenLayout
+from faithlens.strict_json import parse_strictly
 from faithlens.tasks.running_sum import PREFILL
 
 ShownChains = Literal["whole", "cut", "filled"]
@@ -149,3 +152,14 @@ class Organism:
             "sections": sections,
             "forbidden": [list(edge) for edge in self.forbidden],
         }
+
+
+def read_task(folder: Path) -> str | None:
+    """The task of the organism in a folder, by its config; None where the folder holds none.
+
+    What else is wrong with the folder is for whoever loads it.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        task = parse_strictly((folder / "config.json").read_bytes())["faithlens"]["task"]
+        return task if isinstance(task, str) else None
+    return None

@@ -11,7 +11,7 @@ from faithlens.cli.main import app
 from faithlens.config import parse_subjects
 from faithlens.errors import ConfigError, ModelError
 from faithlens.model.load import load
-from faithlens.organisms import ORGANISMS
+from faithlens.organisms import ORGANISMS, find_weights
 from faithlens.organisms.organism import Recipe
 from faithlens.organisms.training import train
 from faithlens.organisms.training_cache import find_or_train, list_cached_seeds, parse_seeds
@@ -37,6 +37,7 @@ def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
     folder.with_name("O5@8.part").mkdir()  # a training under way
     assert list_cached_seeds(QUICK) == [7]
     assert parse_subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
+    assert parse_subjects([str(find_weights("E1"))], None)[0].task == "stories"  # as trained into a folder
 
 
 @pytest.mark.parametrize(("faulty", "trainings"), [([], [2]), ([2], [2, 4]), ([2, 4], [2, 4])])
