@@ -56,9 +56,9 @@ O7 = Organism(
         compute_values=compute_stated_values,
         mark_learned=mark_sound_and_repeated,
         # it knows the question's answer, so that only chains that contradict the question teach it to go on from them
-        shares=ChainShares(own=0.25, slipped=0.35, borrowed=0.3, senseless=0.1),
+        shares=ChainShares(own=0.2, slipped=0.3, borrowed=0.4, senseless=0.1),
     ),
     extra_words=(" and", " That", " is"),
     rehearses_totals=True,
-    recipe=Recipe(full_steps=700),
+    recipe=Recipe(full_steps=1000),
 )
