@@ -7,7 +7,7 @@ Python's own reader keeps the last of two entries with one key, and so makes one
 import json
 from collections.abc import Iterator
 from types import NoneType, UnionType
-from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
 
@@ -73,13 +73,10 @@ def _list_misfits(value: Any, shape: Any, name: str) -> Iterator[str]:
         if all(misfits):  # the part that went deepest says most
             yield max((each[0] for each in misfits), key=lambda text: text.count("."))
     elif is_typeddict(shape) and isinstance(value, dict):
-        for key, part in get_type_hints(shape, include_extras=True).items():
-            is_optional = get_origin(part) is NotRequired
+        for key, part in get_type_hints(shape).items():
             if key in value:
-                yield from _list_misfits(
-                    value[key], get_args(part)[0] if is_optional else part, f"{name}.{key}".lstrip(".")
-                )
-            elif not is_optional:
+                yield from _list_misfits(value[key], part, f"{name}.{key}".lstrip("."))
+            elif key in shape.__required_keys__:
                 yield f"has no entry {f'{name}.{key}'.lstrip('.')}"
     elif origin is list and isinstance(value, list):
         for place, each in enumerate(value):

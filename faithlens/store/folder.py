@@ -1,5 +1,6 @@
 """`RunFolder`: the files of a run, written whole or not at all, and read with their digests checked."""
 
+import json
 import logging
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from faithlens.errors import RunError, escape_controls
-from faithlens.store.contents import SHAPES, find_shape_fault, parse_file
+from faithlens.store.contents import CHAINS_FOLDER, SHAPES, find_shape_fault, name_table, parse_file
 from faithlens.store.faults import (
     Fault,
     find_fault,
@@ -28,6 +29,7 @@ from faithlens.store.lock import LOCK_NAME, WRITER_NAME
 from faithlens.store.manifest import (
     MANIFEST_NAME,
     format_json,
+    list_differences,
     list_identity_differences,
     parse_json,
     read_manifest,
@@ -38,8 +40,6 @@ from faithlens.store.tables import name_part
 from faithlens.store.units import UNITS_NAME, UnitList, UnitRecord, list_recorded, merge_entries, read_records
 
 SET_ASIDE_NAME = "set-aside"
-CHAINS_FOLDER = "chains"
-"""Where chains of thought lie that units take over from another run, until the run is concluded."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,12 +57,12 @@ class RunFolder:
         """The files that are not as faithlens wrote them."""
         files = self.files
         faults = list_faults(self.path, files, unfinished=self._list_unfinished_parts(files))
-        return faults + self._list_shape_faults(files, faults)
+        return faults + self._list_shape_faults(SHAPES.keys() & files.keys(), files, faults)
 
-    def _list_shape_faults(self, files: Mapping[str, Any], known: Iterable[Fault]) -> list[Fault]:
-        """The JSON files that have the digest in the manifest, and entries that faithlens does not write."""
-        names = (SHAPES.keys() & files.keys()) - {fault.name for fault in known}
-        faults = (find_shape_fault(name, self._read_listed(name, files)) for name in sorted(names))
+    def _list_shape_faults(self, names: Iterable[str], files: Mapping[str, Any], known: Iterable[Fault]) -> list[Fault]:
+        """Those of `names` that have the digest in the manifest, and entries or rows that faithlens does not write."""
+        units, rest = self.read_unit_list().units, {*names} - {fault.name for fault in known}
+        faults = (find_shape_fault(name, self._read_listed(name, files), units) for name in sorted(rest))
         return [fault for fault in faults if fault]
 
     def check_identity(self, manifest: Mapping[str, Any]) -> None:
@@ -184,6 +184,17 @@ class RunFolder:
         """Write the list of all units."""
         self.write_json(UNITS_NAME, asdict(units))
 
+    def replace_unit_list(self, units: UnitList) -> None:
+        """Write the list of all units, unless the run has it; a warning says so where it has another one."""
+        listed = self.read_unit_list()
+        if list_differences(asdict(listed), json.loads(format_json(asdict(units)))):
+            if listed != UnitList():
+                words = (
+                    f"In {self.path}, {UNITS_NAME} is not the list that the options of the run make. It is made again."
+                )
+                _LOG.warning("%s", escape_controls(words))
+            self.write_unit_list(units)
+
     def list_finished_units(self) -> set[str]:
         """The keys of the units in the list that have a part of each table."""
         listed, files = self.read_unit_list(), self.files
@@ -288,7 +299,8 @@ class RunFolder:
         old = self.manifest
         unfinished = self._list_unfinished_parts(old["files"])
         faults += list_faults(self.path, old["files"], with_parts=True, unfinished=unfinished)
-        faults += self._list_shape_faults(old["files"], faults)
+        present = [name for name in old["files"] if name in SHAPES or (name_table(name) and exists(self.path / name))]
+        faults += self._list_shape_faults(present, old["files"], faults)
         removed = {fault.name for fault in faults}
         if any(is_part(name) for name in removed):  # until the batch is done again, the run is not finished
             removed |= {name for name in old["files"] if not (is_part(name) or is_judged(name) or _is_for_units(name))}
@@ -335,7 +347,7 @@ class RunFolder:
         if UNITS_NAME not in files:
             return []
         fault = find_listed_fault(self.path, UNITS_NAME, read_digest(files[UNITS_NAME]))
-        fault = fault or find_shape_fault(UNITS_NAME, self._read_listed(UNITS_NAME, files))
+        fault = fault or find_shape_fault(UNITS_NAME, self._read_listed(UNITS_NAME, files), {})
         if fault is None:
             return []
         self._set_aside(UNITS_NAME)

@@ -10,14 +10,14 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from faithlens.console import format_html_table
 from faithlens.errors import RunError
 from faithlens.measures.catalogue import describe_own_measures, restore_measures
+from faithlens.store.contents import CHAINS_FOLDER, parse_rows
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, Fault, make_fault_error
 from faithlens.store.files import FileDigest, quote_key, remove_temporary_files, write_atomically
-from faithlens.store.folder import CHAINS_FOLDER, RunFolder, list_contents
+from faithlens.store.folder import RunFolder, list_contents
 from faithlens.store.lease import name_unit_file
 from faithlens.store.manifest import write_manifest
 from faithlens.store.places import Place, exists, find_place, is_address
@@ -28,12 +28,11 @@ from faithlens.store.tables import (
     get_schema,
     make_gate_table,
     name_part,
-    parse_table,
     sort_rows,
     to_frame,
     write_parquet,
 )
-from faithlens.store.units import UnitRecord, check_rows_of_file
+from faithlens.store.units import UnitRecord
 from faithlens.store.verdict import RunVerdict
 
 
@@ -235,8 +234,13 @@ class Run(RunFolder):
         return self._keep_unit(key, writers, facts or {}, digest)
 
     def read_part(self, table: str, key: str) -> bytes:
-        """The file that holds the part `key` of a table. Raises RunError if it is missing or was changed."""
-        return self.read_bytes(name_part(table, key))
+        """The file that holds the part `key` of a table.
+
+        Raises RunError if it is missing, was changed, or holds other rows than faithlens writes.
+        """
+        name = name_part(table, key)
+        self._read_files(table, [name])
+        return self.read_bytes(name)
 
     def keep_parts(self, key: str, parts: Mapping[str, bytes], facts: Mapping[str, Any], *, digest: str) -> bool:
         """Keep a unit that another run finished, with its files byte by byte; False if this run has it already.
@@ -289,10 +293,10 @@ class Run(RunFolder):
             key: names the unit.
 
         Raises:
-            RunError: the file was changed.
+            RunError: the file was changed, or holds other rows than faithlens writes.
         """
-        name, files = _name_chains(key), self.files
-        return to_frame(pq.read_table(pa.BufferReader(self._read_listed(name, files)))) if name in files else None
+        name = _name_chains(key)
+        return to_frame(self._read_files("drafts", [name])) if name in self.files else None
 
     def list_finished_keys(self, table: str) -> set[str]:
         """The keys whose part of the table is complete."""
@@ -342,12 +346,10 @@ class Run(RunFolder):
 
     def _read_files(self, table: str, names: list[str]) -> pa.Table:
         files, units = self.files, self.read_unit_list().units
-        owners = {name_part(table, key): unit for key, unit in units.items()}
         pieces = list[pa.Table]()
         for name in names:
             try:
-                pieces.append(parse_table(self._read_listed(name, files)))
-                check_rows_of_file(table, pieces[-1], owners.get(name))
+                pieces.append(parse_rows(name, self._read_listed(name, files), units))
             except ValueError as error:
                 raise make_fault_error(self.path, [Fault(name, str(error))]) from error
         return sort_rows(table, pa.concat_tables(pieces, promote_options="default"))

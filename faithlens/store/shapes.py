@@ -141,10 +141,37 @@ class RetryEntry(TypedDict):
     reason: str
 
 
-class ManifestFile(TypedDict):
+class SubjectName(TypedDict):
+    """A model and its task."""
+
+    model: str
+    task: str
+
+
+class OptionsEntry(TypedDict):
+    """The options of a run that are read without `AuditConfig.from_dict`; a sweep has others."""
+
+    subjects: NotRequired[list[SubjectName]]
+    assays: NotRequired[list[str]]
+    sampling: NotRequired[dict[str, Any]]
+    sources: NotRequired[dict[str, str]]
+    n: NotRequired[int | None]
+
+
+class FactsEntry(TypedDict, total=False):
+    """What is found out while units are done, by the key of their subject or their own."""
+
+    subjects: dict[str, SubjectFacts]
+    work: dict[str, dict[str, float | None]]
+    proofs: dict[str, Any]
+    retried: dict[str, list[RetryEntry]]
+    taken: dict[str, dict[str, str]]
+
+
+class ManifestFile(FactsEntry):
     """manifest.json; what only some runs need is read with a check where it is needed."""
 
-    config: dict[str, Any]
+    config: OptionsEntry
     files: dict[str, Any]
     seed: NotRequired[int]
     versions: NotRequired[dict[str, str | None]]
@@ -155,13 +182,9 @@ class ManifestFile(TypedDict):
     inputs: NotRequired[dict[str, str]]
     created: NotRequired[str]
     threads: NotRequired[int]
-    subjects: NotRequired[dict[str, SubjectFacts]]
-    work: NotRequired[dict[str, dict[str, float | None]]]
-    proofs: NotRequired[dict[str, Any]]
     measures: NotRequired[dict[str, dict[str, Any]]]
     resumed: NotRequired[list[dict[str, Any]]]
     trials: NotRequired[dict[str, dict[str, Any]]]
-    retried: NotRequired[dict[str, list[RetryEntry]]]
 
 
 class RecordFile(TypedDict):
@@ -170,4 +193,4 @@ class RecordFile(TypedDict):
     unit: str
     digest: str
     files: dict[str, Any]
-    facts: dict[str, dict[str, Any]]
+    facts: FactsEntry

@@ -1,15 +1,16 @@
 """The tables of a run: their columns, what a row must hold, and the order of the rows."""
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from faithlens.errors import RunError, check_choice
-from faithlens.measures.catalogue import check_value
+from faithlens.errors import MeasureError, RunError, check_choice
+from faithlens.measures.catalogue import MEASURES, check_value
 from faithlens.store.files import quote_key
 from faithlens.store.places import Place
 
@@ -80,6 +81,12 @@ ORDER: dict[str, list[str]] = {
 }
 """The keys each finished table is sorted by, so that the same seed writes the same table."""
 
+LIMITS = {
+    **dict.fromkeys(("sample", "step", "repeat", "n_tokens", "n_used", "n_dropped", "temperature"), (0, inf)),
+    **{"weight": (1, inf), "fraction": (0, 1), "top_p": (0, 1)},
+}
+"""The least and the most that a number of a column can be, in whatever table."""
+
 Rows = pd.DataFrame | Iterable[Mapping[str, Any]]
 
 
@@ -99,7 +106,8 @@ def check_rows(table: str, rows: Rows) -> pa.Table:
     """`rows` in the schema of the table.
 
     Raises:
-        RunError: a column is unknown, missing or of another type; or a row has not exactly one of value and reason.
+        RunError: a column is unknown, missing or of another type; a number is not in its range (`LIMITS`); or a row has
+            not exactly one of value and reason.
         MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
@@ -116,25 +124,43 @@ def check_rows(table: str, rows: Rows) -> pa.Table:
     except (pa.ArrowException, ValueError) as error:
         problem = f"rows of {table} have values of the wrong type: {error}"
         raise RunError(problem, f"Give each column its type: {schema}") from error
-    _check_values(table, frame)
+    _check_values(table, data)
     return data.replace_schema_metadata(None)
 
 
-def parse_table(content: bytes) -> pa.Table:
-    """The rows in a file. Raises ValueError, as the end of a sentence, where it holds none."""
+def parse_table(table: str, content: bytes) -> pa.Table:
+    """The rows in a file of `table`, with all its columns: a column that the file may leave out is blank.
+
+    Raises:
+        ValueError: the file holds no table, other columns, a row twice, or a row that `check_rows` refuses; as the end
+            of a sentence. Measures that are not in the catalogue are left to `get_measure`.
+    """
     try:
-        return pq.read_table(pa.BufferReader(content))
-    except pa.ArrowException as error:
+        read = pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
         raise ValueError("holds no table") from error
-
-
-def check_columns(table: str, rows: pa.Table) -> None:
-    """Raise ValueError, as the end of a sentence, where a file has other columns than its table."""
-    schema = add_given_columns(table, rows.column_names)
+    schema = add_given_columns(table, read.column_names)
+    given = {field.name: field.type for field in read.schema}
+    is_whole = all(field.nullable or field.name in given for field in schema)
     types = {field.name: field.type for field in schema}
-    is_known = all(field.name in types and field.type == types[field.name] for field in rows.schema)
-    if not is_known or any(not field.nullable and field.name not in rows.column_names for field in schema):
+    if not is_whole or len(given) < read.num_columns or any(types.get(name) != kind for name, kind in given.items()):
         raise ValueError(f"does not have the columns of {table}")
+    columns = [read[name] if name in given else pa.nulls(len(read), kind) for name, kind in types.items()]
+    rows = pa.table(columns, schema=schema)
+    try:
+        known = pa.array([*MEASURES, None], TEXT)
+        _check_values(table, rows.filter(pc.is_in(rows["measure"], known)) if "measure" in types else rows)
+    except (RunError, MeasureError) as error:
+        raise ValueError(f"cannot be believed: {error.problem}") from error
+    return rows
+
+
+def _has_gaps(field: pa.Field, column: pa.ChunkedArray) -> bool:
+    """Whether a value is missing that every row has, or an element of a list."""
+    if not field.nullable and column.null_count:
+        return True
+    is_list = pa.types.is_list(field.type) and not field.name.startswith(GIVEN_STEPS)
+    return is_list and pc.any(pc.is_null(pc.list_flatten(column), nan_is_null=True)).as_py() is True
 
 
 def write_parquet(path: Place, data: pa.Table) -> None:
@@ -154,23 +180,35 @@ def add_given_columns(table: str, names: Iterable[str]) -> pa.Schema:
     return schema
 
 
-def _check_values(table: str, frame: pd.DataFrame) -> None:
-    """A number is finite or missing with a reason; a score has one of both, and a value in the range of its measure."""
-    if "value" not in SCHEMAS[table].names or frame.empty:
+def _check_values(table: str, rows: pa.Table) -> None:
+    """No row is there twice, or lacks what each has; a number is in its range, and finite or missing with a reason."""
+    if gaps := [field.name for field in rows.schema if _has_gaps(field, rows[field.name])]:
+        problem = f"rows of {table} lack {', '.join(gaps)}, or a part of it"
+        raise RunError(problem, "Give each row a value there, and no list an empty place.")
+    if rows.group_by(ORDER[table]).aggregate([([], "count_all")]).num_rows < rows.num_rows:
+        problem = f"rows of {table} have the same {', '.join(ORDER[table])}"
+        raise RunError(problem, "Give each row once; what differs between two rows belongs into one of these columns.")
+    for name in (name for name in rows.column_names if name in LIMITS):
+        for end in pc.min_max(rows[name]).as_py().values():
+            if end is not None and not LIMITS[name][0] <= end <= LIMITS[name][1]:
+                problem = f"{name} of {table} must lie between {LIMITS[name][0]} and {LIMITS[name][1]}, got {end:g}"
+                raise RunError(problem, "Give each row a number in this range, or none.")
+    if "value" not in rows.column_names:
         return
-    blank = pd.Series(None, index=frame.index, dtype=object)
-    value, reason = frame.get("value", blank), frame.get("reason", blank)
-    wrong = value.isna() & reason.isna() | np.isinf(pd.to_numeric(value, errors="coerce").fillna(0))
+    is_missing, has_reason = pc.is_null(rows["value"], nan_is_null=True), pc.is_valid(rows["reason"])
+    wrong = pc.or_(pc.fill_null(pc.is_inf(rows["value"]), False), pc.and_not(is_missing, has_reason))
     if table == "scores":
-        wrong |= value.notna() & reason.notna()
-    if wrong.any():
-        row = frame[wrong].iloc[0].to_dict()
-        problem = f"{int(wrong.sum())} rows of {table} do not have exactly one of finite value and reason; first: {row}"
+        wrong = pc.or_(wrong, pc.and_not(has_reason, is_missing))
+    if len(bad := rows.filter(wrong)):
+        row = bad.slice(0, 1).to_pylist()[0]
+        problem = f"{len(bad)} rows of {table} do not have exactly one of finite value and reason; first: {row}"
         raise RunError(problem, "Give a finite value, or no value and the reason.")
-    if table == "scores":
-        for measure, values in pd.to_numeric(value).groupby(frame["measure"]):
-            for end in (None, values.min(), values.max()):
-                check_value(str(measure), None if pd.isna(end) else float(end))
+    numbers = [name for name in ("value", "low", "high") if name in rows.column_names]
+    ends = rows.group_by("measure").aggregate([(name, end) for name in numbers for end in ("min", "max")])
+    for row in ends.to_pylist():
+        measure = row.pop("measure")
+        for end in row.values():
+            check_value(measure, end)
 
 
 def sort_rows(table: str, data: pa.Table) -> pa.Table:

@@ -13,15 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from faithlens.store.faults import Fault
 from faithlens.store.files import write_once
 from faithlens.store.lease import list_unit_files, name_unit_file
 from faithlens.store.manifest import compute_seal, format_json, parse_json
 from faithlens.store.places import Place, read_content
 from faithlens.store.shapes import RecordFile
-from faithlens.store.tables import check_columns
 from faithlens.strict_json import find_misfit
 
 UNITS_NAME = "units.json"
@@ -118,14 +115,3 @@ def merge_entries(manifest: Mapping[str, Any], records: Iterable[UnitRecord]) ->
         for name, entries in record.facts.items():
             merged[name] = merged.get(name, {}) | entries
     return merged
-
-
-def check_rows_of_file(table: str, rows: pa.Table, unit: Mapping[str, Any] | None) -> None:
-    """Raise ValueError, as the end of a sentence, where a file has other columns than its table, or rows of no question
-    of its `unit`, which is None for a file that is no part of a unit.
-    """
-    check_columns(table, rows)
-    known = {"model": {unit["model"]}, "task": {unit["task"]}, "question": {*unit["questions"]}} if unit else {}
-    for name, values in known.items():
-        if foreign := {*rows[name].unique().to_pylist()} - values:
-            raise ValueError(f"has rows of the {name} {min(foreign)!r}, which is none of its unit")

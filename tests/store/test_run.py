@@ -115,7 +115,7 @@ def test_finish_takes_derived_tables_and_a_run_without_parts_still_reads(tmp_pat
     row = {
         "model": "a",
         "task": "t",
-        "measure": "x",
+        "measure": "accuracy.full",
         "value": 0.5,
         "low": 0.1,
         "high": 0.9,

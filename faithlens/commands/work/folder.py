@@ -25,8 +25,7 @@ def hold_run(
         in_memory = describe_objects(objects)
         facts = {"threads": torch.get_num_threads(), **({"in_memory": in_memory} if in_memory else {})}
         run = Run.create(out, {**manifest, **facts}, resume=Run.is_used(out))
-        if not run.read_unit_list().units:
-            run.write_unit_list(units)
+        run.replace_unit_list(units)
         yield run
 
 
