@@ -189,9 +189,7 @@ class RunFolder:
         listed = self.read_unit_list()
         if list_differences(asdict(listed), json.loads(format_json(asdict(units)))):
             if listed != UnitList():
-                words = (
-                    f"In {self.path}, {UNITS_NAME} is not the list that the options of the run make. It is made again."
-                )
+                words = f"In {self.path}, {UNITS_NAME} is not the list that its options make. It is made again."
                 _LOG.warning("%s", escape_controls(words))
             self.write_unit_list(units)
 

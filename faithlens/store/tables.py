@@ -143,7 +143,7 @@ def parse_table(table: str, content: bytes) -> pa.Table:
     given = {field.name: field.type for field in read.schema}
     is_whole = all(field.nullable or field.name in given for field in schema)
     types = {field.name: field.type for field in schema}
-    if not is_whole or len(given) < read.num_columns or any(types.get(name) != kind for name, kind in given.items()):
+    if not is_whole or any(types.get(name) != kind for name, kind in given.items()):
         raise ValueError(f"does not have the columns of {table}")
     columns = [read[name] if name in given else pa.nulls(len(read), kind) for name, kind in types.items()]
     rows = pa.table(columns, schema=schema)

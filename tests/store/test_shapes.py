@@ -23,6 +23,7 @@ from faithlens.store.shapes import (
     GateEntry,
     ManifestFile,
     NumberEntry,
+    RecordFile,
     StrataEntry,
     StratumEntry,
     SubjectEntry,
@@ -126,6 +127,37 @@ def test_units_without_chains_of_their_own_and_retried_questions_are_read(run: R
 def test_what_faithlens_writes_is_read(run: Run) -> None:
     assert find_refusal(run) == ""
     assert run.gates["gate"].tolist() == ["causal"]
+
+
+@pytest.mark.parametrize(
+    ("config", "misfit"),
+    [
+        ({"subjects": "x"}, 'has "x" as config.subjects, where a list belongs'),
+        ({"subjects": [{"model": "a", "task": {}}]}, "has {} as config.subjects.0.task, where a text belongs"),
+        ({"assays": [7]}, "has 7 as config.assays.0, where a text belongs"),
+        ({"sources": {"a": None}}, "has null as config.sources.a, where a text belongs"),
+        ({"members": [], "measures": []}, None),  # of a sweep
+    ],
+)
+def test_options_that_are_read_without_a_model_are_of_their_type(run: Run, config: Any, misfit: str | None) -> None:
+    assert find_misfit({**run.manifest, "config": config}, ManifestFile) == misfit
+
+
+@pytest.mark.parametrize(
+    ("facts", "misfit"),
+    [
+        ({}, None),
+        ({"work": {"a t 0": {"passes": 3, "plan_seconds": None}}}, None),
+        ({"subjects": {"a t": {"stem": " x"}}}, "has no entry facts.subjects.a t.close"),
+        (
+            {"retried": {"a t 0": [{"questions": "q"}]}},
+            'has "q" as facts.retried.a t 0.0.questions, where a list belongs',
+        ),
+        ({"work": 7}, "has 7 as facts.work, where an object belongs"),
+    ],
+)
+def test_the_facts_of_a_unit_are_of_the_types_that_the_manifest_has(facts: Any, misfit: str | None) -> None:
+    assert find_misfit({"unit": "a t 0", "digest": "d", "files": {}, "facts": facts}, RecordFile) == misfit
 
 
 @pytest.mark.parametrize("path", [path for path, _ in walk(VERDICT)], ids=lambda path: ".".join(map(str, path)))

@@ -1,19 +1,14 @@
 """Units are kept by any number of workers, whole or not at all, and merged into the manifest by one process."""
 
-import io
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from faithlens.errors import RunError
 from faithlens.store import Run, UnitList, files, folder
-from faithlens.store.files import FileDigest
 from faithlens.store.manifest import write_manifest
 from tests.store.test_faults import make_scores
 
@@ -217,40 +212,7 @@ def finish(run: Run) -> None:
     run.write_json("verdict.json", {"subjects": []})
 
 
-def replace_with_digest(run: Run, name: str, content: bytes) -> None:
-    """Another content, whose digest stands in a manifest with a right seal: no digest shows the fault."""
-    (run.path / name).write_bytes(content)
-    files = run.manifest["files"] | {name: FileDigest.of_content(content)._asdict()}
-    write_manifest(run.path, {**run.manifest, "files": files})
-
-
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        (lambda run: b"no table", "holds no table"),
-        (lambda run: (run.path / "parts/scores/a%20t%201.parquet").read_bytes(), "has rows of the question '10'"),
-        (lambda run: write_columns(question=["00"], value=[1.0]), "does not have the columns of scores"),
-        (lambda run: write_columns(**SCORE, value=["high"]), "does not have the columns of scores"),
-        (lambda run: write_columns(**SCORE, colour=["red"]), "does not have the columns of scores"),
-    ],
-    ids=["garbage", "another unit", "few columns", "another type", "a column more"],
-)
-def test_a_part_that_is_listed_and_wrong_is_refused(content: Callable[[Run], bytes], fault: str, run: Run) -> None:
-    finish(run)
-    replace_with_digest(run, PART, content(run))
-    with pytest.raises(RunError, match=rf"{PART} {fault}"):
-        Run.open(run.path).read("scores")
-
-
-SCORE = {name: ["x"] for name in ("model", "task", "question", "condition", "measure", "unit")}
 PART = "parts/scores/a%20t%200.parquet"
-
-
-def write_columns(**columns: list[object]) -> bytes:
-    """A parquet file."""
-    stream = io.BytesIO()
-    pq.write_table(pa.table(columns), stream)
-    return stream.getvalue()
 
 
 def test_a_verdict_without_all_units_is_not_believed(run: Run) -> None:
