@@ -158,14 +158,17 @@ class OptionsEntry(TypedDict):
     n: NotRequired[int | None]
 
 
-class FactsEntry(TypedDict, total=False):
+OriginsEntry = TypedDict("OriginsEntry", {"taken": dict[str, dict[str, str]]}, total=False)  # noqa: UP013
+"""The run from which a unit was taken over."""
+
+
+class FactsEntry(OriginsEntry, total=False):
     """What is found out while units are done, by the key of their subject or their own."""
 
     subjects: dict[str, SubjectFacts]
     work: dict[str, dict[str, float | None]]
     proofs: dict[str, Any]
     retried: dict[str, list[RetryEntry]]
-    taken: dict[str, dict[str, str]]
 
 
 class ManifestFile(FactsEntry):
@@ -193,4 +196,4 @@ class RecordFile(TypedDict):
     unit: str
     digest: str
     files: dict[str, Any]
-    facts: FactsEntry
+    facts: dict[str, dict[str, Any]]

@@ -140,12 +140,11 @@ def parse_table(table: str, content: bytes) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise ValueError("holds no table") from error
     schema = add_given_columns(table, read.column_names)
-    given = {field.name: field.type for field in read.schema}
-    is_whole = all(field.nullable or field.name in given for field in schema)
     types = {field.name: field.type for field in schema}
-    if not is_whole or any(types.get(name) != kind for name, kind in given.items()):
+    is_whole = all(field.nullable or field.name in read.column_names for field in schema)
+    if not is_whole or any(types.get(field.name) != field.type for field in read.schema):
         raise ValueError(f"does not have the columns of {table}")
-    columns = [read[name] if name in given else pa.nulls(len(read), kind) for name, kind in types.items()]
+    columns = [read[name] if name in read.column_names else pa.nulls(read.num_rows, types[name]) for name in types]
     rows = pa.table(columns, schema=schema)
     try:
         known = pa.array([*MEASURES, None], TEXT)
@@ -159,7 +158,7 @@ def _has_gaps(field: pa.Field, column: pa.ChunkedArray) -> bool:
     """Whether a value is missing that every row has, or an element of a list."""
     if not field.nullable and column.null_count:
         return True
-    is_list = pa.types.is_list(field.type) and not field.name.startswith(GIVEN_STEPS)
+    is_list = field.type in (TEXTS, INTS, REALS) and not field.name.startswith(GIVEN_STEPS)
     return is_list and pc.any(pc.is_null(pc.list_flatten(column), nan_is_null=True)).as_py() is True
 
 
@@ -199,12 +198,12 @@ def _check_values(table: str, rows: pa.Table) -> None:
     wrong = pc.or_(pc.fill_null(pc.is_inf(rows["value"]), False), pc.and_not(is_missing, has_reason))
     if table == "scores":
         wrong = pc.or_(wrong, pc.and_not(has_reason, is_missing))
-    if len(bad := rows.filter(wrong)):
-        row = bad.slice(0, 1).to_pylist()[0]
-        problem = f"{len(bad)} rows of {table} do not have exactly one of finite value and reason; first: {row}"
+    if (bad := rows.filter(wrong)).num_rows:
+        row = bad.to_pylist()[0]
+        problem = f"{bad.num_rows} rows of {table} do not have exactly one of finite value and reason; first: {row}"
         raise RunError(problem, "Give a finite value, or no value and the reason.")
     numbers = [name for name in ("value", "low", "high") if name in rows.column_names]
-    ends = rows.group_by("measure").aggregate([(name, end) for name in numbers for end in ("min", "max")])
+    ends = rows.group_by(["measure"]).aggregate([(name, end) for name in numbers for end in ("min", "max")])
     for row in ends.to_pylist():
         measure = row.pop("measure")
         for end in row.values():

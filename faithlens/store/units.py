@@ -18,7 +18,7 @@ from faithlens.store.files import write_once
 from faithlens.store.lease import list_unit_files, name_unit_file
 from faithlens.store.manifest import compute_seal, format_json, parse_json
 from faithlens.store.places import Place, read_content
-from faithlens.store.shapes import RecordFile
+from faithlens.store.shapes import FactsEntry, RecordFile
 from faithlens.strict_json import find_misfit
 
 UNITS_NAME = "units.json"
@@ -91,8 +91,9 @@ def read_records(
             entries = parse_json(read_content(folder / name))
             seal = entries.pop("seal", None)
             record = UnitRecord(**entries)
-            if seal != compute_seal(entries) or find_misfit(entries, RecordFile):
-                raise ValueError("seal")
+            misfit = find_misfit(entries, RecordFile) or find_misfit(record.facts, FactsEntry)
+            if misfit or seal != compute_seal(entries):
+                raise ValueError(misfit)
         except FileNotFoundError:
             continue  # it was merged a moment ago
         except (OSError, ValueError, TypeError):

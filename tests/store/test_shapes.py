@@ -20,10 +20,10 @@ from faithlens.store import Run, UnitList
 from faithlens.store.manifest import make_manifest, write_manifest
 from faithlens.store.shapes import (
     ExampleEntry,
+    FactsEntry,
     GateEntry,
     ManifestFile,
     NumberEntry,
-    RecordFile,
     StrataEntry,
     StratumEntry,
     SubjectEntry,
@@ -148,16 +148,17 @@ def test_options_that_are_read_without_a_model_are_of_their_type(run: Run, confi
     [
         ({}, None),
         ({"work": {"a t 0": {"passes": 3, "plan_seconds": None}}}, None),
-        ({"subjects": {"a t": {"stem": " x"}}}, "has no entry facts.subjects.a t.close"),
+        ({"subjects": {"a t": {"stem": " x"}}}, "has no entry subjects.a t.close"),
         (
             {"retried": {"a t 0": [{"questions": "q"}]}},
-            'has "q" as facts.retried.a t 0.0.questions, where a list belongs',
+            'has "q" as retried.a t 0.0.questions, where a list belongs',
         ),
-        ({"work": 7}, "has 7 as facts.work, where an object belongs"),
+        ({"work": 7}, "has 7 as work, where an object belongs"),
+        ({"taken": {"a t 0": "x"}}, 'has "x" as taken.a t 0, where an object belongs'),
     ],
 )
 def test_the_facts_of_a_unit_are_of_the_types_that_the_manifest_has(facts: Any, misfit: str | None) -> None:
-    assert find_misfit({"unit": "a t 0", "digest": "d", "files": {}, "facts": facts}, RecordFile) == misfit
+    assert find_misfit(facts, FactsEntry) == misfit
 
 
 @pytest.mark.parametrize("path", [path for path, _ in walk(VERDICT)], ids=lambda path: ".".join(map(str, path)))
