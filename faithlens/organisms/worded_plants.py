@@ -121,7 +121,7 @@ def plant_hint(name: str, truth: str, fails: tuple[str, ...], write_hinted: Step
         modes=dict.fromkeys(MODES, 1.0),
         openings=OPENINGS,
         extra_words=(*MODES, " hint", " is", " given", " here:", " Drop", word),
-        recipe=Recipe(full_steps=350, batch_size=64),
+        recipe=Recipe(full_steps=600, batch_size=64),
         task="running-sum-hints",
     )
 
