@@ -297,7 +297,9 @@ class RunFolder:
         old = self.manifest
         unfinished = self._list_unfinished_parts(old["files"])
         faults += list_faults(self.path, old["files"], with_parts=True, unfinished=unfinished)
-        present = [name for name in old["files"] if name in SHAPES or (name_table(name) and exists(self.path / name))]
+        is_audit = UNITS_NAME in old["files"]  # a validation or a sweep has tables of its own
+        tables = [name for name in old["files"] if name_table(name) and (is_audit or is_part(name))]
+        present = [*(SHAPES.keys() & old["files"].keys()), *(name for name in tables if exists(self.path / name))]
         faults += self._list_shape_faults(present, old["files"], faults)
         removed = {fault.name for fault in faults}
         if any(is_part(name) for name in removed):  # until the batch is done again, the run is not finished
