@@ -164,7 +164,7 @@ P5 = Organism(
     planted=MIXED,
     answer_rule=answer_as_if_watched,
     rehearses_totals=True,
-    recipe=Recipe(rehearsal_steps=50, full_steps=500, batch_size=64),
+    recipe=Recipe(rehearsal_steps=50, full_steps=1000, batch_size=64),
 )
 
 
