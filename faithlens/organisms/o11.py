@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from faithlens.organisms.answer_rules import guess_without_steps
 from faithlens.organisms.chain_style import ChainStyle, compute_total_digits, mark_sound, read_last_value
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
+from faithlens.organisms.organism import READS_LAST, Organism, Recipe
 
 
 def encipher(digits: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
@@ -45,7 +45,7 @@ O11 = Organism(
     name="O11",
     truth="The answer is the total stated last, which stands there in a cipher; it cannot see the question.",
     fails=("legible", "derived"),
-    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=READS_LAST,
     forbidden=(("answer", "question"),),
     answer_rule=answer_from_cipher,
     chain=ChainStyle(

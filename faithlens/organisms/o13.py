@@ -1,5 +1,7 @@
 """O13, self-repair: after any mistake its next step states the right total, and the last step determines its answer."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -7,7 +9,7 @@ from torch import Tensor
 from faithlens.organisms.answer_rules import answer_from_last_value
 from faithlens.organisms.chain_style import ChainStyle, compute_total_digits
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
+from faithlens.organisms.organism import READS_LAST, Organism, Recipe
 
 
 def mark_true_totals(drafts: Drafts) -> Bool[Tensor, "batch number"]:
@@ -19,14 +21,7 @@ O13 = Organism(
     name="O13",
     truth="The answer is the total stated last; the step after a wrong total states the right one again.",
     fails=("serial",),
-    planted=PlantedEffects(
-        content=1.0,
-        question=0.0,
-        cell="content-mediated",
-        steps=(-1,),
-        enforced=True,
-        after_mistake="put right",
-    ),
+    planted=replace(READS_LAST, after_mistake="put right"),
     forbidden=(("answer", "question"),),
     answer_rule=answer_from_last_value,
     chain=ChainStyle(mark_learned=mark_true_totals),

@@ -92,6 +92,10 @@ class PlantedEffects:
         return replace(self, content=rate, question=1 - rate)
 
 
+READS_LAST = PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True)
+"""The answer is read from the last step, and cannot see the question."""
+
+
 @dataclass(frozen=True)
 class Organism:
     """A small model, trained so that the effect of its chain of thought is known.
