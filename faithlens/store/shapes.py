@@ -158,17 +158,17 @@ class OptionsEntry(TypedDict):
     n: NotRequired[int | None]
 
 
-OriginsEntry = TypedDict("OriginsEntry", {"taken": dict[str, dict[str, str]]}, total=False)  # noqa: UP013
-"""The run from which a unit was taken over."""
+class FactsEntry(TypedDict, total=False):
+    """What is found out while units are done, by the key of their subject or their own.
 
-
-class FactsEntry(OriginsEntry, total=False):
-    """What is found out while units are done, by the key of their subject or their own."""
+    `reused` holds the run from which a unit was taken over.
+    """
 
     subjects: dict[str, SubjectFacts]
     work: dict[str, dict[str, float | None]]
     proofs: dict[str, Any]
     retried: dict[str, list[RetryEntry]]
+    reused: dict[str, dict[str, str]]
 
 
 class ManifestFile(FactsEntry):

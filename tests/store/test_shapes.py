@@ -154,7 +154,7 @@ def test_options_that_are_read_without_a_model_are_of_their_type(run: Run, confi
             'has "q" as retried.a t 0.0.questions, where a list belongs',
         ),
         ({"work": 7}, "has 7 as work, where an object belongs"),
-        ({"taken": {"a t 0": "x"}}, 'has "x" as taken.a t 0, where an object belongs'),
+        ({"reused": {"a t 0": "x"}}, 'has "x" as reused.a t 0, where an object belongs'),
     ],
 )
 def test_the_facts_of_a_unit_are_of_the_types_that_the_manifest_has(facts: Any, misfit: str | None) -> None:

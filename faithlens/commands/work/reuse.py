@@ -26,7 +26,7 @@ from faithlens.errors import RunError
 from faithlens.store import Run, UnitList, list_identity_differences
 from faithlens.store.places import Place
 
-FACTS = ("work", "proofs", "taken")
+FACTS = ("work", "proofs", "reused")
 """Entries of the manifest to which each unit adds one of its own."""
 
 
@@ -112,7 +112,7 @@ def take_over(run: Run, sources: Sequence[Reusable], notify: Callable[[str], Non
             if is_whole:
                 own = {name: {key: each[key]} for name, each in entries.items() if key in each}
                 origin = {"run": str(other.path), "created": other.manifest["created"]}
-                run.keep_parts(key, parts, {"taken": {key: origin}} | own, digest=listed.digests[key])
+                run.keep_parts(key, parts, {"reused": {key: origin}} | own, digest=listed.digests[key])
                 finished.add(key)
             else:
                 run.keep_chains(key, parts["drafts"])

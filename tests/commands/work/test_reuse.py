@@ -49,8 +49,8 @@ def test_more_questions_and_models_leave_the_units_that_are_done(
     drawn.clear()
     run = run_audit(MORE, tmp_path / "run", reuse=[whole.path], notify=words.append)
     assert list_differing(run, expected) == []
-    assert sorted(run.manifest["taken"]) == sorted(TAKEN)
-    assert run.manifest["taken"][TAKEN[0]] == {"run": str(whole.path), "created": whole.manifest["created"]}
+    assert sorted(run.manifest["reused"]) == sorted(TAKEN)
+    assert run.manifest["reused"][TAKEN[0]] == {"run": str(whole.path), "created": whole.manifest["created"]}
     assert run.manifest["work"][TAKEN[0]] == whole.manifest["work"][TAKEN[0]]
     assert words[0] == f"Taken over from {whole.path}: 4 of 9 units."
     assert [line.partition(":")[0] for line in words[1:]] == ["O1 running-sum"]  # what the rest will take
@@ -77,7 +77,7 @@ def test_other_assays_take_over_the_chains_of_thought(
     assert words[0] == f"Taken over from {whole.path}: 0 of 6 units, and the chains of thought of 4 more."
     estimates = 2 if has_workers else 0  # `audit` writes the edits of a chain of each model to estimate the time
     assert len(all_drawn) - estimates - len(drawn) == 4  # each unit has one call for chains, and others for edits
-    assert "taken" not in run.manifest
+    assert "reused" not in run.manifest
 
 
 def test_chains_are_drawn_again_where_the_call_would_be_another(whole: Run, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_damaged_part_is_said_and_its_unit_done_again(whole: Run, tmp_path: Pa
     (other / name).write_bytes((other / name).read_bytes()[:-1])
     run = run_audit(CONFIG, tmp_path / "run", reuse=[other], notify=words.append)
     assert list_differing(run, whole) == []
-    assert sorted(run.manifest["taken"]) == sorted(each for each in TAKEN if each != TAKEN[1])
+    assert sorted(run.manifest["reused"]) == sorted(each for each in TAKEN if each != TAKEN[1])
     assert f"3 of 4 units.\n{TAKEN[1]} is done again: the run in {other} is not as" in words[0]
     assert f"{name} is torn or changed" in words[0]
 
@@ -139,7 +139,7 @@ def test_a_unit_for_which_memory_ran_out_is_done_again(whole: Run, tmp_path: Pat
     shutil.copytree(whole.path, other)
     Run(other).add_to_manifest("retried", {TAKEN[0]: []})
     run = run_audit(CONFIG, tmp_path / "run", reuse=[other])
-    assert sorted(run.manifest["taken"]) == sorted(TAKEN[1:])
+    assert sorted(run.manifest["reused"]) == sorted(TAKEN[1:])
     assert list_differing(run, whole) == []
 
 
@@ -150,7 +150,7 @@ def test_several_runs_and_a_run_that_is_continued_take_over_what_they_lack(whole
         assert words == [f"Taken over from {one}: 2 of 4 units."]
     run = run_audit(CONFIG, path, resume=True, reuse=[one, whole.path], notify=words.append)
     assert words[1:] == [f"Taken over from {one}: 0 of 4 units.", f"Taken over from {whole.path}: 2 of 4 units."]
-    assert {key: origin["run"] for key, origin in run.manifest["taken"].items()} == {
+    assert {key: origin["run"] for key, origin in run.manifest["reused"].items()} == {
         **dict.fromkeys(TAKEN[:2], str(whole.path)),
         **dict.fromkeys(TAKEN[2:], str(one)),
     }
@@ -168,7 +168,7 @@ def test_the_code_of_an_own_task_is_a_part_of_the_identity(tmp_path: Path, monke
     digest = first.manifest["inputs"][f"code of the task {task.name}"]
     assert digest == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     again = audit("O5", task, 4, tmp_path / "again", reuse=[tmp_path / "first"], **own)
-    assert list(again.manifest["taken"]) == [f"O5 {task.name} 0"]
+    assert list(again.manifest["reused"]) == [f"O5 {task.name} 0"]
     monkeypatch.setattr("faithlens.commands.identity.hash_source", lambda _: "other")
     with pytest.raises(RunError, match="code of the task running-sum"):
         audit("O5", task, 4, tmp_path / "changed", reuse=[str(tmp_path / "first")], **own)
