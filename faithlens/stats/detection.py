@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
@@ -288,8 +288,8 @@ def compute_step_aurocs(steps: pd.DataFrame) -> Iterator[tuple[tuple, float]]:
             yield key, compute_auroc(values, positive)
 
 
-def mark_steps(steps: Sequence[int], n: int) -> Bool[np.ndarray, " step"]:
-    """Which of `n` steps are `steps`; negative ones count from the last."""
-    is_marked = np.zeros(n, dtype=bool)
-    is_marked[list(steps)] = True
-    return is_marked
+def mark_steps(
+    steps: Sequence[int], place: Int[np.ndarray, " step"], n_steps: Int[np.ndarray, " step"]
+) -> Bool[np.ndarray, " step"]:
+    """Which of the steps at `place`, each in a chain of `n_steps`, are `steps`; negative ones count from the last."""
+    return np.isin(place, [*steps]) | np.isin(place - n_steps, [*steps])

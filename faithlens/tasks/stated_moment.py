@@ -15,9 +15,7 @@ from itertools import pairwise
 
 from faithlens.tasks.values import FoundValue, Value, find_values
 
-_BEGINNING = re.compile(
-    r"(?:[\s*_$(\[{:\"'“]|\\[(\[]|\\(?:text|mathrm|mathbf|boxed)\{)*(?:(?:on|at|about|exactly)\s+)?"
-)
+_BEGINNING = re.compile(r"(?:[\s*_$(\[{:\"'“]|\\[(\[])*(?:(?:on|at|about|exactly)\s+)?")
 _RESULT = re.compile(r"\b(?:is|was|be|so|thus|hence|therefore|gives|makes|becomes|falls on|equals)\b|[:=→]|->")
 _ALTERNATIVE = re.compile(r"\s*[,(]?\s*\b(?:or|to|and|until|till)\s+(?:(?:on|at|maybe|perhaps)\s+)?|\s*[-–—]\s*")
 _LIMIT = re.compile(

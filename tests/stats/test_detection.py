@@ -185,5 +185,7 @@ def test_steps_are_compared_within_their_question():
 
 
 def test_steps_are_named_from_either_end():
-    assert mark_steps((-1,), 3).tolist() == [False, False, True]
-    assert mark_steps((0, -1), 3).tolist() == [True, False, True]
+    """Of a chain of three steps, and of one whose steps are two."""
+    place, n_steps = np.array([0, 1, 2, 0, 1]), np.array([3, 3, 3, 2, 2])
+    assert mark_steps((-1,), place, n_steps).tolist() == [False, False, True, False, True]
+    assert mark_steps((0, -1), place, n_steps).tolist() == [True, False, True, True, True]

@@ -215,13 +215,14 @@ def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
     walked = [bool(ORGANISMS[name].planted.steps) and mode == last[name] for name, mode in pairs]
     rows = rows[np.array(walked, dtype=bool)]
     keys = ["organism", "seed", "question", "mode", "measure"]
-    parts = []
-    for (name, *_), part in rows.groupby(keys, sort=True):
-        part = part.sort_values("step")
-        marks = mark_steps(ORGANISMS[str(name)].planted.steps, len(part))
-        sign = STEP_MEASURE_SIGNS[str(part["measure"].iloc[0])]
-        parts.append(part.assign(positive=marks, value=sign * part["value"])[[*keys, "step", "value", "positive"]])
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "step", "value", "positive"])
+    rows = rows.sort_values([*keys, "step"], kind="stable", ignore_index=True)
+    chains = rows.groupby(keys, sort=False)
+    place, n_steps = chains.cumcount().to_numpy(), chains["step"].transform("size").to_numpy()
+    positive = np.zeros(len(rows), dtype=bool)
+    for name, own in rows.groupby("organism").indices.items():
+        positive[own] = mark_steps(ORGANISMS[str(name)].planted.steps, place[own], n_steps[own])
+    value = rows["measure"].map(STEP_MEASURE_SIGNS).astype(float) * rows["value"]
+    return rows.assign(positive=positive, value=value)[[*keys, "step", "value", "positive"]]
 
 
 def compute_step_detections(steps: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
