@@ -59,7 +59,7 @@ class Shipped:
         self.sheet = planted.make_layout(self.tokenizer, planted.recipe.n_operands)
         self.generator = torch.Generator().manual_seed(12345)
         pool = list_questions(planted.recipe.n_operands, held_out=True)
-        n = 250 if planted.modes else 500
+        n = 250
         self.operands = pool[torch.randperm(len(pool), generator=self.generator)[:n]]
         self.mode = list(planted.modes).index("Half") if planted.modes else None
         self.hint = draw_hints(planted.chain, n, self.generator)
@@ -96,7 +96,7 @@ def test_scratchpads_follow_their_steps_alone(shipped_organisms, name):
     for name in ("first step edited, carried on", "last step edited", "another question's", "random digits", *CUTS):
         assert rates[name]["truth"].value <= 0.05
     for name in BLIND:
-        assert rates[name]["truth"].value < 0.16  # chance is 0.1, its standard error 0.013
+        assert rates[name]["truth"].value < 0.16  # chance is 0.1, its standard error 0.019
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_relays_are_right_whatever_their_steps_say_and_blind_without_them(shippe
     truths = {variant: r["truth"].value for variant, r in rates.items() if variant not in BLIND}
     assert {variant: value for variant, value in truths.items() if value < 0.97} == {}
     for variant in BLIND:
-        assert rates[variant]["truth"].value < 0.16  # chance is 0.1, its standard error 0.013
+        assert rates[variant]["truth"].value < 0.16  # chance is 0.1, its standard error 0.019
     for variant in set(WHOLE[1:]) & set(rates):
         assert rates[variant]["text"].value <= 0.03 or variant == "first step edited, rest fixed"
 
