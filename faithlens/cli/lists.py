@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any
 
 import typer
+from rich.padding import Padding
 from rich.table import Table
 
 from faithlens.console import SafeConsole, format_json
@@ -22,6 +23,9 @@ FOR_PROGRAMS = {"askable", "heading", "places", "shape", "is_context", "is_deriv
 
 DIRECTIONS = {1: "higher: the chain matters more", -1: "higher: the chain matters less", 0: "–"}
 """What a higher value of a measure says."""
+
+LEAST_BESIDE = 18
+"""Characters that each column beside the names of a list has room for, at least."""
 
 
 def list_measures(name: Name = None, as_json: Json = False) -> None:
@@ -150,17 +154,35 @@ def _print(entries: Sequence[Entry], name: str | None, as_json: bool, columns: S
     if as_json:
         typer.echo(format_json(entries))
         return
+    console = SafeConsole()
     if name is None:
-        table = Table(*columns)
-        for entry in entries:
-            table.add_row(*(_format(entry[column]) for column in columns))
+        rows = [[_format(entry[column]) for column in columns] for entry in entries]
+        console.print(_make_table(columns, rows, console.width))
     else:
         table = Table.grid(padding=(0, 2, 0, 0))
         for field, value in entries[0].items():
             words = DIRECTIONS[value] if field == "direction" else _format(value)
             if field not in FOR_PROGRAMS:
                 table.add_row(field.replace("_", " "), words)
-    SafeConsole().print(table)
+        console.print(table)
+
+
+def _make_table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
+    """Rows under their columns; below the name of each where too little room is left beside it. No name is cut."""
+    longest = max(len(name) for name, *_ in rows)
+    if width < longest + LEAST_BESIDE * len(columns[1:]):
+        table = Table.grid()
+        for name, *rest in rows:
+            table.add_row(name)
+            table.add_row(Padding(" · ".join(rest), (0, 0, 0, 4)))
+        return table
+    table = Table()
+    table.add_column(columns[0], no_wrap=True)
+    for column in columns[1:]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _format(value: object) -> str:

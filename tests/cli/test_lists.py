@@ -14,19 +14,22 @@ from faithlens.organisms import TRAINED
 from faithlens.tasks.registry import TASKS
 
 
-def output(*arguments: str) -> str:
-    return CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "200"}).output
+def output(*arguments: str, columns: int = 200) -> str:
+    return CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": str(columns)}).output
 
 
+@pytest.mark.parametrize("columns", [60, 100, 200])
 @pytest.mark.parametrize(
     ("command", "names"),
     [("measures", MEASURES), ("tasks", TASKS), ("assays", ASSAYS), ("organisms list", TRAINED)],
 )
-def test_all_names_are_listed(command: str, names: dict) -> None:
+def test_all_names_are_listed_whole(command: str, names: dict, columns: int) -> None:
     listed = json.loads(output(*command.split(), "--json"))
     assert {entry["name"] for entry in listed} >= set(names)
-    table = output(*command.split())
-    assert all(name in table for name in names)
+    table = output(*command.split(), columns=columns)
+    assert {name for name in names if name not in table} == set()
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= columns
 
 
 @pytest.mark.parametrize(
