@@ -121,7 +121,7 @@ def estimate_power(
 
     with show_work("loading scipy", talks=False):
         from faithlens.commands.power import Aim, Guess, compute_run_power, predict_power
-        from faithlens.report.power import make_expectation_table, make_power_table
+        from faithlens.report.power import format_power, make_expectation_table
         from faithlens.store import Run
 
     aim = Aim(half_width, power)
@@ -134,7 +134,7 @@ def estimate_power(
     if run:
         with show_work("reading the run", talks=False):
             rows = [asdict(each) for each in compute_run_power(Run.open(run), measure or (), aim)]
-        result, table = {"aim": asdict(aim), "measures": rows}, make_power_table(rows, asdict(aim))
+        result, table = {"aim": asdict(aim), "measures": rows}, format_power(rows, asdict(aim))
     else:
         guess = Guess(100 if n is None else n, without, accuracy, change, sd)
         predicted = asdict(predict_power(guess, aim))

@@ -7,13 +7,13 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any
 
 import typer
-from rich.padding import Padding
 from rich.table import Table
 
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, check_choice, describe_foreign
 from faithlens.measures.catalogue import ASSAY_ENTRY_POINTS, MEASURES, Measure, get_measure
 from faithlens.progress import LOADING, show_work
+from faithlens.report.fitting_table import FittingTable
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="only this one, with all that is known about it")]
 Json = Annotated[bool, typer.Option("--json", help="print a JSON list of objects")]
@@ -23,9 +23,6 @@ FOR_PROGRAMS = {"askable", "heading", "places", "shape", "is_context", "is_deriv
 
 DIRECTIONS = {1: "higher: the chain matters more", -1: "higher: the chain matters less", 0: "–"}
 """What a higher value of a measure says."""
-
-LEAST_BESIDE = 18
-"""Characters that each column beside the names of a list has room for, at least."""
 
 
 def list_measures(name: Name = None, as_json: Json = False) -> None:
@@ -128,13 +125,13 @@ def show_schema(
     if as_json:
         typer.echo(format_json(make_json_schema()))
         return
-    table = Table("key", "of", "holds", "since", "meaning")
+    rows = list[tuple[str, ...]]()
     for key in KEYS:
         kind = key.holds.get("type") or " or ".join(map(str, key.holds["enum"]))
-        table.add_row(
-            key.name, key.of, " or ".join(kind) if isinstance(kind, list) else kind, str(key.since), key.meaning
+        rows.append(
+            (key.name, key.of, " or ".join(kind) if isinstance(kind, list) else kind, str(key.since), key.meaning)
         )
-    SafeConsole().print(table)
+    SafeConsole().print(FittingTable(("key", "of", "holds", "since", "meaning"), rows))
     SafeConsole().print("One object on each line. Any other key is kept as a column of the table traces (given.KEY).")
 
 
@@ -157,7 +154,7 @@ def _print(entries: Sequence[Entry], name: str | None, as_json: bool, columns: S
     console = SafeConsole()
     if name is None:
         rows = [[_format(entry[column]) for column in columns] for entry in entries]
-        console.print(_make_table(columns, rows, console.width))
+        console.print(FittingTable(columns, rows, whole=columns[:1]))
     else:
         table = Table.grid(padding=(0, 2, 0, 0))
         for field, value in entries[0].items():
@@ -165,24 +162,6 @@ def _print(entries: Sequence[Entry], name: str | None, as_json: bool, columns: S
             if field not in FOR_PROGRAMS:
                 table.add_row(field.replace("_", " "), words)
         console.print(table)
-
-
-def _make_table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
-    """Rows under their columns; below the name of each where too little room is left beside it. No name is cut."""
-    longest = max(len(name) for name, *_ in rows)
-    if width < longest + LEAST_BESIDE * len(columns[1:]):
-        table = Table.grid()
-        for name, *rest in rows:
-            table.add_row(name)
-            table.add_row(Padding(" · ".join(rest), (0, 0, 0, 4)))
-        return table
-    table = Table()
-    table.add_column(columns[0], no_wrap=True)
-    for column in columns[1:]:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _format(value: object) -> str:

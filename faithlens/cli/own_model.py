@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from faithlens.cli.interrupt import keeping
 from faithlens.console import SafeConsole, format_json
 from faithlens.model.names import check_model_options
 from faithlens.progress import LOADING, show_work
+from faithlens.report.fitting_table import FittingTable
 
 
 def run_doctor(
@@ -38,12 +38,13 @@ def run_doctor(
     if as_json:
         typer.echo(format_json([asdict(check) for check in checks]))
     else:
-        table = Table("", "check", "measured", "limit", "what is measured", title=Text(model), title_justify="left")
+        rows = list[tuple[str | Text, ...]]()
         for c in checks:
             numbers = ("" if x is None else f"{x:.1e}" for x in (c.measured, c.limit))
             mark = Text("ok", "green") if c.passed else Text("FAIL", "red")
-            table.add_row(mark, c.name, *numbers, c.note)
-        SafeConsole().print(table)
+            rows.append((c.name, mark, *numbers, c.note))
+        columns = ("check", "result", "measured", "limit", "what is measured")
+        SafeConsole().print(FittingTable(columns, rows, model))
     raise SystemExit(not all(check.passed for check in checks))
 
 

@@ -4,20 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
+
+from faithlens.report.fitting_table import FittingTable
 
 
 def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     """A certificate as `certificate.json` holds it: one row for each kind of chain, then what is counted once."""
     if "rates" in certificate:
         return _make_adapter_table(certificate)
-    table = Table(title=f"{certificate['organism']}: {certificate['truth']}")
     sources = ("truth", "text", *(["hint"] if "hints" in certificate else []))
-    for column in ("chain of thought", *(f"follows the {what}" for what in sources)):
-        table.add_column(column)
-    for name, rates in certificate["answers"].items():
-        table.add_row(name, *(_format_rate(rates[what]) for what in sources))
+    columns = ("chain of thought", *(f"follows the {what}" for what in sources))
+    rows = [(name, *(_format_rate(rates[what]) for what in sources)) for name, rates in certificate["answers"].items()]
+    table = FittingTable(columns, rows, f"{certificate['organism']}: {certificate['truth']}")
     lines = [
         f"writes the right steps: {_format_rate(certificate['writes_right_steps'])}",
         f"right after its own steps: {_format_rate(certificate['right_after_own_steps'])}",
@@ -41,9 +40,9 @@ def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
 
 def _make_adapter_table(certificate: Mapping[str, Any]) -> RenderableType:
     """The certificate of a language adapter: a row for each rate, and the faults."""
-    table = Table("held-out questions", "rate", title=f"{certificate['organism']}: {certificate['truth']}")
-    for name, rate in certificate["rates"].items():
-        table.add_row(name, _format_rate(rate))
+    rows = [(name, _format_rate(rate)) for name, rate in certificate["rates"].items()]
+    title = f"{certificate['organism']}: {certificate['truth']}"
+    table = FittingTable(("held-out questions", "rate"), rows, title)
     faults = [Text(f"not what is planted: {fault}", "red") for fault in certificate["faults"]]
     return Group(table, *faults)
 

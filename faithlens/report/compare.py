@@ -3,14 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.measure import Measurement
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
 from faithlens.report.decide import format_interval
+from faithlens.report.fitting_table import FittingTable
 from faithlens.stats.number import format_number
 from faithlens.tasks.kinds import STRATEGIES
 
@@ -21,50 +19,26 @@ _COLUMNS = ("A → B", "B minus A,\nall questions", "B minus A,\nat equal accura
 
 def format_comparisons(comparisons: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Comparisons of two runs, as plain data: for each what changed, and the table."""
-    return Group(*(part for each in comparisons for part in (_describe_changes(each), DifferenceTable(each))))
+    return Group(*(part for each in comparisons for part in _list_parts(each)))
 
 
-class DifferenceTable:
-    """The differences of one comparison: a table, or a list where the terminal is too narrow for one."""
+def _list_parts(comparison: Mapping[str, Any]) -> Iterator[RenderableType]:
+    yield _describe_changes(comparison)
+    yield _make_difference_table(comparison["differences"])
+    yield Text("n: questions that count, of all; p: corrected over the measures of its column (Holm)")
+    yield from map(Text, _list_reasons(comparison["differences"]))
 
-    def __init__(self, comparison: Mapping[str, Any]) -> None:
-        self.differences = comparison["differences"]
-        self.alike = {d["measure"]: d for d in self.differences if d["questions"] == "alike"}
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        table = self._make_table()
-        if Measurement.get(console, options.update(max_width=1000), table).minimum <= options.max_width:
-            yield table
-        else:
-            for label, cells in self._list_rows():
-                lines = [
-                    f"{name}: {cell}".replace(",\n", ", ").replace("\n", ", ")
-                    for name, cell in zip(_COLUMNS, cells, strict=True)
-                ]
-                yield Text("\n  ".join([label, *lines]))
-        yield Text("n: questions that count, of all; p: corrected over the measures of its column (Holm)")
-        yield from map(Text, _list_reasons(self.differences))
-
-    def _make_table(self) -> Table:
-        """A row for each measure."""
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        rows = list(self._list_rows())
-        table.add_column("measure", vertical="top", min_width=16)
-        for i, name in enumerate(_COLUMNS):
-            width = max((len(line) for _, cells in rows for line in cells[i].splitlines()), default=1)
-            table.add_column(name, no_wrap=True, min_width=width)
-        for label, cells in rows:
-            table.add_row(label, *cells)
-        return table
-
-    def _list_rows(self) -> Iterator[tuple[str, list[str]]]:
-        """What each measure is in both runs, and the difference over all questions and at equal accuracy."""
-        for d in self.differences:
-            if d["questions"] == "all":
-                pair = "–" if d["first"] is None else f"{format_number(d['first'])} → {format_number(d['second'])}"
-                other = self.alike.get(d["measure"])
-                cells = [pair, _format_difference(d), _format_difference(other) if other else "–"]
-                yield get_measure(d["measure"]).label, cells
+def _make_difference_table(differences: Sequence[Mapping[str, Any]]) -> FittingTable:
+    """What each measure is in both runs, and the difference over all questions and at equal accuracy."""
+    alike, rows = {d["measure"]: d for d in differences if d["questions"] == "alike"}, list[tuple[str, ...]]()
+    for d in differences:
+        if d["questions"] == "all":
+            pair = "–" if d["first"] is None else f"{format_number(d['first'])} → {format_number(d['second'])}"
+            other = alike.get(d["measure"])
+            cells = (pair, _format_difference(d), _format_difference(other) if other else "–")
+            rows.append((get_measure(d["measure"]).label, *cells))
+    return FittingTable(("measure", *_COLUMNS), rows)
 
 
 def _describe_changes(comparison: Mapping[str, Any]) -> Text:

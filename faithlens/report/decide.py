@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
+from faithlens.report.fitting_table import FittingTable
 from faithlens.report.terminal import VERDICT_STYLES, describe_gates
 from faithlens.stats.number import format_ends, format_number
 from faithlens.tasks.kinds import STRATEGIES
@@ -67,19 +67,14 @@ def _explain_subject(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield lines
 
 
-def _make_front_table(measure: str, points: Sequence[Mapping[str, Any]]) -> Table:
+def _make_front_table(measure: str, points: Sequence[Mapping[str, Any]]) -> FittingTable:
     """Accuracy against a measure; those that none beats at both first."""
-    title = f"Accuracy against {get_measure(measure).label}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("on the\nfront")
-    table.add_column("model", overflow="fold")
-    table.add_column("strategy", min_width=max(len(word) for name in STRATEGIES.values() for word in name.split()))
-    table.add_column("accuracy")
-    table.add_column("measure")
+    rows = list[tuple[str, ...]]()
     for point in sorted(points, key=lambda point: not point["front"]):
         numbers = (format_interval(point["accuracy"]), format_interval(point["sensitivity"]))
-        table.add_row("yes" if point["front"] else "", Text(point["model"]), STRATEGIES[point["strategy"]], *numbers)
-    return table
+        rows.append((point["model"], "yes" if point["front"] else "", STRATEGIES[point["strategy"]], *numbers))
+    columns = ("model", "on the\nfront", "strategy", "accuracy", "measure")
+    return FittingTable(columns, rows, f"Accuracy against {get_measure(measure).label}")
 
 
 def format_interval(number: Mapping[str, Any]) -> str:

@@ -6,29 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
 from rich.text import Text
 
 from faithlens.figures.detection import get_label
+from faithlens.report.fitting_table import FittingTable
 from faithlens.stats.number import format_ends, format_number
 
 
-def make_detection_table(detection: pd.DataFrame) -> Table:
+def make_detection_table(detection: pd.DataFrame) -> FittingTable:
     """Each contest's measures, best first, with interval, the extremes of models, and the organisms they get wrong."""
-    table = Table(title="Where the chain's words drive the answer: can the measure tell?", title_justify="left")
-    for column in ("contest", "measure", "AUROC", "models", "wrong on"):
-        table.add_column(column)
     ordered = detection.sort_values(["contest", "auroc"], ascending=[True, False], na_position="last")
+    rows = list[tuple[str, ...]]()
     for row in ordered.to_dict("records"):
         if pd.isna(row["auroc"]):
-            table.add_row(row["contest"], get_label(row["measure"]), "–", "", str(row["reason"]))
+            rows.append((row["contest"], get_label(row["measure"]), "–", "", str(row["reason"])))
             continue
         wrong = [name for name, share in row["by_organism"].items() if share < 0.5]
         number = f"{format_number(row['auroc'])} [{format_ends(row['low'], row['high'], ', ')}]"
-        table.add_row(
-            row["contest"], get_label(row["measure"]), number, _format_extremes(row["by_model"]), ", ".join(wrong)
-        )
-    return table
+        extremes = _format_extremes(row["by_model"])
+        rows.append((row["contest"], get_label(row["measure"]), number, extremes, ", ".join(wrong)))
+    columns = ("contest", "measure", "AUROC", "models", "wrong on")
+    return FittingTable(columns, rows, "Where the chain's words drive the answer: can the measure tell?")
 
 
 def _format_extremes(by_model: Mapping[str, float]) -> str:
@@ -36,19 +34,18 @@ def _format_extremes(by_model: Mapping[str, float]) -> str:
     return f"{format_number(min(values))} to {format_number(max(values))} of {len(values)}" if len(values) > 1 else ""
 
 
-def make_leaderboard_table(board: pd.DataFrame) -> Table:
+def make_leaderboard_table(board: pd.DataFrame) -> FittingTable:
     """Each measure in one row, with its AUROC and interval from each source."""
     sources = list(dict.fromkeys(board["source"]))
     used, labels = (board.groupby("source")[name].max() for name in ("n_used", "n_labels"))
-    table = Table(title="Measures against what is known (AUROC; .5 is guessing)", title_justify="left")
-    table.add_column("measure")
+    columns, rows = ["measure"], list[list[str]]()
     for source in sources:
         of = f" of {int(labels[source])} labels" if pd.notna(labels[source]) else ""
-        table.add_column(f"{source} ({int(used[source])}{of})")
-    for measure, rows in board.groupby("measure", sort=False):
-        by_source = rows.set_index("source").to_dict("index")
-        table.add_row(get_label(str(measure)), *(_format_auroc(by_source.get(source)) for source in sources))
-    return table
+        columns.append(f"{source} ({int(used[source])}{of})")
+    for measure, own in board.groupby("measure", sort=False):
+        by_source = own.set_index("source").to_dict("index")
+        rows.append([get_label(str(measure)), *(_format_auroc(by_source.get(source)) for source in sources)])
+    return FittingTable(columns, rows, "Measures against what is known (AUROC; .5 is guessing)")
 
 
 def _format_auroc(row: Mapping[Any, Any] | None) -> str:
@@ -59,11 +56,9 @@ def _format_auroc(row: Mapping[Any, Any] | None) -> str:
     return f"{format_number(row['auroc'])} [{format_ends(row['low'], row['high'], ', ')}]"
 
 
-def make_exposures_table(exposures: pd.DataFrame) -> Table:
+def make_exposures_table(exposures: pd.DataFrame) -> FittingTable:
     """How far each measure depends on the chains seen in training: its values, and their difference."""
-    table = Table(title="Trained on whole chains alone, or on filled ones too", title_justify="left")
-    for column in ("organism", "measure", "trained on", "cut ones", "these", "difference"):
-        table.add_column(column)
+    rows = list[list[str]]()
     for row in exposures.to_dict("records"):
         apart = f"{format_number(row['difference'])} [{format_ends(row['low'], row['high'], ', ')}]"
         cells = (
@@ -74,24 +69,19 @@ def make_exposures_table(exposures: pd.DataFrame) -> Table:
             format_number(row["value"]),
             apart,
         )
-        table.add_row(*map(str, cells))
-    return table
+        rows.append([str(cell) for cell in cells])
+    columns = ("organism", "measure", "trained on", "cut ones", "these", "difference")
+    return FittingTable(columns, rows, "Trained on whole chains alone, or on filled ones too")
 
 
-def make_faults_table(models: pd.DataFrame) -> Table:
+def make_faults_table(models: pd.DataFrame) -> FittingTable:
     """The models whose certificate names faults; they were left out of the validation."""
-    table = Table(
-        "model", "what its certificate says", title="Left out: not what the recipe plants", title_justify="left"
-    )
-    for model, faults in models.loc[models["faults"] != "", ["model", "faults"]].drop_duplicates().values.tolist():
-        table.add_row(model, faults)
-    return table
+    rows = models.loc[models["faults"] != "", ["model", "faults"]].drop_duplicates().values.tolist()
+    return FittingTable(("model", "what its certificate says"), rows, "Left out: not what the recipe plants")
 
 
-def make_requirements_table(requirements: Sequence[Mapping[str, Any]]) -> Table:
+def make_requirements_table(requirements: Sequence[Mapping[str, Any]]) -> FittingTable:
     """What must hold, and whether it does."""
-    table = Table("", "requirement", "measured", title="Requirements", title_justify="left")
     marks = {True: Text("ok", "green"), False: Text("FAIL", "red"), None: Text("–", "yellow")}
-    for each in requirements:
-        table.add_row(marks[each["passed"]], each["name"], each["measured"] or "not measured")
-    return table
+    rows = [(each["name"], marks[each["passed"]], each["measured"] or "not measured") for each in requirements]
+    return FittingTable(("requirement", "holds", "measured"), rows, "Requirements")

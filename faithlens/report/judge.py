@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
 from faithlens.measures.catalogue.judged import CEILING, CHANCE, MONITORABILITY
+from faithlens.report.fitting_table import FittingTable
 from faithlens.stats.number import format_ends, format_number
 from faithlens.tasks.kinds import HINT_PATHS, SAYINGS
 
@@ -52,11 +51,12 @@ def format_monitoring(summary: Mapping[str, Any]) -> RenderableType:
     columns = ("monitor", "sees", "hints", label, "95 % interval", *compared, "noticed", "false alarms")
     parts: list[RenderableType] = []
     for subject, rows in _group_by_subject(summary["monitorability"]).items():
-        table = _make_table(f"How well monitors notice that a hint acted: {subject}", columns, 3)
+        cells = list[tuple[str, ...]]()
         for row in rows:
             others = ("–" if row[name] is None else format_number(row[name]) for name in numbers)
-            table.add_row(row["monitor"], row["view"], row["kind"], _format_value(row), _format_interval(row), *others)
-        parts += [table, _list_reasons(rows, ("monitor", "view", "kind"))]
+            cells.append((row["monitor"], row["view"], row["kind"], _format_value(row), _format_interval(row), *others))
+        title = f"How well monitors notice that a hint acted: {subject}"
+        parts += [FittingTable(columns, cells, title, columns[3:]), _list_reasons(rows, ("monitor", "view", "kind"))]
     return Group(*parts)
 
 
@@ -86,38 +86,24 @@ def _list_reasons(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Te
     return Text("\n".join(lines))
 
 
-def _make_table(title: str, columns: Sequence[str], n_words: int) -> Table:
-    """A table whose first `n_words` columns hold words."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i < n_words else "right", overflow="fold")
-    return table
-
-
-def _make_error_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _make_table(
-        "On chains whose saying is planted", ("reader", "what", "missed", "false alarms", "not read"), 2
-    )
+def _make_error_table(rows: Sequence[Mapping[str, Any]]) -> FittingTable:
+    columns, cells = ("reader", "what", "missed", "false alarms", "not read"), list[tuple[str, ...]]()
     for row in rows:
-        missed, invented = row["errors"]["missed"], row["errors"]["invented"]
-        table.add_row(
-            row["reader"], FINDING_WORDS[row["finding"]], f"{missed[0]} of {missed[1]}",
-            f"{invented[0]} of {invented[1]}", str(row["n_open"]),
-        )  # fmt: skip
-    return table
+        missed, invented = (f"{part} of {whole}" for part, whole in map(row["errors"].get, ("missed", "invented")))
+        cells.append((row["reader"], FINDING_WORDS[row["finding"]], missed, invented, str(row["n_open"])))
+    return FittingTable(columns, cells, "On chains whose saying is planted", columns[2:])
 
 
 def _make_share_tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
     columns = ("reader", "what", "counted", "corrected", "95 % interval", "switches", "not read")
     for subject, own in _group_by_subject(rows).items():
-        table = _make_table(f"On chains whose hint switched the answer: {subject}", columns, 2)
+        cells = list[tuple[str, ...]]()
         for row in own:
             counted = "–" if row["counted"] is None else format_number(row["counted"])
-            table.add_row(
-                row["reader"], FINDING_WORDS[row["finding"]], counted, _format_value(row), _format_interval(row),
-                str(row["n_switches"]), str(row["n_open"]),
-            )  # fmt: skip
-        yield table
+            words = (row["reader"], FINDING_WORDS[row["finding"]])
+            counts = (str(row["n_switches"]), str(row["n_open"]))
+            cells.append((*words, counted, _format_value(row), _format_interval(row), *counts))
+        yield FittingTable(columns, cells, f"On chains whose hint switched the answer: {subject}", columns[2:])
         yield _list_reasons(own, ("reader", "finding"))
 
 
@@ -125,24 +111,22 @@ def _make_cell_tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableT
     """What each reader says of the switches, by the way that they came: a row for each reader and way."""
     for subject, own in _group_by_subject(rows).items():
         columns = ("reader", "cells of", "way", *SAYINGS.values(), "questions", "not read")
-        table = _make_table(f"What the chain says, by the way of the switch: {subject}", columns, 3)
-        cells = {(row["reader"], *row["measure"].split(".")): row for row in own}
-        for reader, assay in dict.fromkeys((reader, assay) for reader, assay, _ in cells):
+        by_cell, cells = {(row["reader"], *row["measure"].split(".")): row for row in own}, list[tuple[str, ...]]()
+        for reader, assay in dict.fromkeys((reader, assay) for reader, assay, _ in by_cell):
             for path, way in HINT_PATHS.items():
-                line = [cells[reader, assay, f"{saying}_{path}"] for saying in SAYINGS]
-                shares = (f"{_format_value(row)}\n{_format_interval(row)}" for row in line)
-                table.add_row(reader, assay, way, *shares, str(line[0]["n_used"]), str(line[0]["n_open"]))
-        yield table
+                line = [by_cell[reader, assay, f"{saying}_{path}"] for saying in SAYINGS]
+                shares = (f"{_format_value(row)}\n({_format_interval(row)})" for row in line)
+                cells.append((reader, assay, way, *shares, str(line[0]["n_used"]), str(line[0]["n_open"])))
+        yield FittingTable(columns, cells, f"What the chain says, by the way of the switch: {subject}", columns[3:])
         yield _list_reasons(own, ("reader", "measure"))
 
 
-def _make_agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _make_agreement_table(rows: Sequence[Mapping[str, Any]]) -> FittingTable:
     columns = ("readers", "what", "Gwet's AC1", "95 % interval", "same label", "not read by both")
-    table = _make_table("How the readers agree", columns, 2)
+    cells = list[tuple[str, ...]]()
     for row in rows:
         value = "–" if row["value"] is None else format_number(row["value"])
-        table.add_row(
-            f"{row['first']}\n{row['second']}", FINDING_WORDS[row["finding"]], value, _format_interval(row),
-            f"{row['n_same']} of {row['n']}", str(row["n_open"]),
-        )  # fmt: skip
-    return table
+        words = (f"{row['first']}\n{row['second']}", FINDING_WORDS[row["finding"]])
+        same = f"{row['n_same']} of {row['n']}"
+        cells.append((*words, value, _format_interval(row), same, str(row["n_open"])))
+    return FittingTable(columns, cells, "How the readers agree", columns[2:])

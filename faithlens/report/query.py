@@ -5,20 +5,17 @@ from math import isfinite
 from typing import Any, cast
 
 import pyarrow as pa
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+
+from faithlens.report.fitting_table import FittingTable
 
 MOST_ROWS = 100
 """Rows that are shown; a file takes any number."""
 
 
-def format_rows(rows: pa.Table) -> Table:
+def format_rows(rows: pa.Table) -> FittingTable:
     """The first rows of a result."""
-    table = Table(*rows.column_names, box=SIMPLE_HEAD)
     columns = [column.to_pylist() for column in cast(Any, rows).slice(0, MOST_ROWS).columns]
-    for row in zip(*columns, strict=True):
-        table.add_row(*map(_format_cell, row))
-    return table
+    return FittingTable(rows.column_names, [[_format_cell(cell) for cell in row] for row in zip(*columns, strict=True)])
 
 
 def list_objects(rows: pa.Table) -> list[dict[str, Any]]:

@@ -3,15 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.columns import Columns
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.measure import Measurement
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import list_measures
+from faithlens.report.fitting_table import FittingTable
 from faithlens.stats.number import format_ends, format_number
 from faithlens.store import Run
 
@@ -24,30 +22,9 @@ def format_summary(run: Run) -> RenderableType:
     parts = [
         part
         for title, subjects in group_by_truth(run.read_json("verdict.json")["subjects"]).items()
-        for part in (SubjectTable(title, subjects), *_describe_subjects(subjects))
+        for part in (_make_table(title, subjects), *_describe_subjects(subjects))
     ]
     return Group(*parts)
-
-
-class SubjectTable:
-    """The numbers of some subjects: a table, or a list where the terminal is too narrow for one."""
-
-    def __init__(self, title: str, subjects: Sequence[Mapping[str, Any]]) -> None:
-        self.title, self.subjects = title, subjects
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        table = _make_table(self.title, self.subjects)
-        if Measurement.get(console, options.update(max_width=1000), table).minimum <= options.max_width:
-            yield table
-            return
-        yield Text(self.title, "bold")
-        for s in self.subjects:
-            yield Text.assemble(f"{s['model']}, {s['task']}: ", (s["verdict"], VERDICT_STYLES[s["verdict"]]))
-            yield Text(f"  right answers: {' '.join(_format_accuracies(s['measures']).split())} (direct → with CoT)")
-            for measure in list_measures(place="terminal"):
-                value, ends = (_format_measure(s["measures"], measure.name) + "\n").split("\n", 1)
-                yield Text(f"  {measure.label}: {value}" + (f" ({' '.join(ends.split())})" if ends.strip() else ""))
-        yield Text()
 
 
 def group_by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -57,18 +34,15 @@ def group_by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapp
     return {title: group for title, group in ((KNOWN_HEADING, known), (REAL_HEADING, real)) if group}
 
 
-def _make_table(title: str, subjects: Sequence[Mapping[str, Any]]) -> Table:
+def _make_table(title: str, subjects: Sequence[Mapping[str, Any]]) -> FittingTable:
     """Numbers of each subject; narrow enough for 80 columns."""
-    columns = list_measures(place="terminal")
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("model\ntask", overflow="fold", vertical="top", min_width=11)
-    for name in ("verdict", "direct →\nwith CoT", *(measure.label.replace(" ", "\n") for measure in columns)):
-        table.add_column(name, no_wrap=True)
+    measures, rows = list_measures(place="terminal"), list[tuple[str | Text, ...]]()
     for s in subjects:
-        numbers = [_format_measure(s["measures"], measure.name) for measure in columns]
+        numbers = [_format_measure(s["measures"], measure.name) for measure in measures]
         badge = Text(s["verdict"], VERDICT_STYLES[s["verdict"]])
-        table.add_row(Text(f"{s['model']}\n{s['task']}"), badge, _format_accuracies(s["measures"]), *numbers)
-    return table
+        rows.append((f"{s['model']}\n{s['task']}", badge, _format_accuracies(s["measures"]), *numbers))
+    labels = (measure.label.replace(" ", "\n") for measure in measures)
+    return FittingTable(("model\ntask", "verdict", "direct →\nwith CoT", *labels), rows, title)
 
 
 def _format_measure(measures: Mapping[str, Mapping[str, Any]], measure: str) -> str:
