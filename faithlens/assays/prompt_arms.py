@@ -17,9 +17,11 @@ from faithlens.interventions.truncation import make_full_cot, make_no_cot
 from faithlens.measures.answers import choose_option, option_coverage
 from faithlens.model.trace import Piece, Trace
 from faithlens.plan.condition import Condition
+from faithlens.tasks.answer_parsing import states_answer
 from faithlens.tasks.biased_prompts import shows_options
 from faithlens.tasks.conclusions import find_conclusion
 from faithlens.tasks.question import Prompt, Strategy
+from faithlens.tasks.values import is_same_answer
 
 CUT_OFF = "the chain of thought under this prompt was cut off; --max-new-tokens allows longer ones"
 UNREAD = "the chain of thought under this prompt concludes nothing that can be read, and the model writes no candidate"
@@ -151,18 +153,30 @@ def read_chain(setting: Setting, case: Case, arm: PromptArm) -> Trace:
 def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) -> int:
     """The index of the answer under an arm, among the candidates and then what the arm's chain concludes.
 
+    A model without a block of thoughts states its answer in the text that is the chain. Where it then gives another
+    answer after the stem, nobody can say which of the two a user would get.
+
     Raises:
-        TraceError: the arm could not be answered, or its chain concludes nothing and no candidate is likely after it.
+        TraceError: the arm could not be answered; its chain concludes nothing and no candidate is likely after it; or
+            its chain states another answer than the one that is given after it.
     """
     if arm.name not in records:
         make_arm_condition(setting, case, arm)  # raises the reason
     logprobs = records[arm.name].logprobs
-    is_free = arm.strategy == "cot" and case.question.form == "free-form"
-    if is_free and option_coverage(logprobs) < LEAST_HELD:
-        chain = read_chain(setting, case, arm)
-        if find_conclusion(chain.cot, case.question, chain.finish) is None:
-            raise TraceError(UNREAD, "Look at the chain: it ends without an answer of the task's form.")
-    return choose_option(logprobs)
+    index = choose_option(logprobs)
+    if arm.strategy == "no_cot":
+        return index
+    chain = read_chain(setting, case, arm)
+    concluded = find_conclusion(chain.cot, case.question, chain.finish)
+    if case.question.form == "free-form" and concluded is None and option_coverage(logprobs) < LEAST_HELD:
+        raise TraceError(UNREAD, "Look at the chain: it ends without an answer of the task's form.")
+    if setting.model.thinking is None and states_answer(chain.cot, case.question):
+        answer = name_answer(setting, case, arm, index)
+        if not is_same_answer(concluded, answer, case.question.decimal_mark):
+            stated = concluded or "one that cannot be read"
+            problem = f"the chain of thought under this prompt states another answer ({stated}) than is given after it"
+            raise TraceError(f"{problem} ({answer})", "Look at the chain and at the answer stem.")
+    return index
 
 
 def name_answer(setting: Setting, case: Case, arm: PromptArm, index: int) -> str:

@@ -127,7 +127,10 @@ _CUES |= dict.fromkeys(("stated", "one_step", "computed"), _COLLEAGUE)
 _CUES["record"] = (
     rf"\b(?:the|that|this|a) {_RECORD}\b[^.!?]{{0,40}}(?:\b{_SAYS}|\b(?:result|shows?|gives?|lists?)\b)",
     rf"\b(?:in|from|per|according to) (?:the|that|this) {_RECORD}\b",
-    r"\bchecked result\b|<result>",
+    r"\bchecked result\b|<result>|\b(?:given|provided|above|attached) (?:record|entry|header)\b",
+    r"\b(?:use|using|trust|ignor\w+|rely on|follow|disregard) (?:the|that|this) record\b",
+    r"\brecord is (?:marked|checked)\b",
+    r"[`'\"“]?\b(?:checked|result)\b[`'\"”]? (?:field|tag|entry)\b|\b(?:field|tag|entry) [`'\"“](?:checked|result)\b",
 )
 _CUES["worked"] = (
     r"\b(?:given|handed-in|provided|earlier|above|other|submitted|worked) solution\b",
@@ -198,10 +201,11 @@ _BECAUSE = _compile_any(
     r"\b(?:keep|stand by|stick|stay|remain)\b|\bto (?:pass|get|be|please|satisfy)\b|\bas in my\b|\b(?:contradict"
     r"|only)\b",
     r"\bas (?:the|you|I|my|stated|suggested|indicated|marked|before)\b",
+    r"\bwhich (?:means|tells|shows|gives)\b|\b(?:this|that|it) (?:means|tells)\b",
     _CHOOSES,
 )
 _CONCLUDES = _compile_any(
-    r"\b(?:so|therefore|thus|hence|consequently|must be)\b",
+    r"\b(?:so|therefore|thus|hence|consequently|must be|(?:this|that|which) means)\b",
     _CHOOSES,
     r"\b(?:answer|choice|option) (?:is|should be)\b|\banswer:",
 )
@@ -214,7 +218,7 @@ _REJECTS = _compile_any(
 )
 _TURNS = _compile_any(r"\b(?:but|however|though|yet|instead)\b")  # away from what stands before it
 _COMPARES = _compile_any(
-    r"\b(?:double-?)?check(?!s|er)|\bverif|\bconfirm",
+    r"(?<!as )(?<![`'\"“])\b(?:double-?)?check(?!s|er)|\bverif|\bconfirm",
     r"\b(?:match(?:es|ed|ing)?|agree[sd]?|consistent with|in line with)\b",
 )
 

@@ -218,8 +218,25 @@ def test_a_chain_without_a_value_is_open_where_no_candidate_is_likely(tmp_path: 
     own = values(result, "value_hints.stated.")
     assert (own["eligible"], own["switch"], own["total"], own["carried"]) == (1, None, None, None)
     assert result["value_hints.stated.switch"].reason == prompt_arms.UNREAD
-    sure = score_stated(tmp_path, {"value_stated": "h"}, reply.replace("{v}", "{{v}}"))
-    assert sure["value_hints.stated.switch"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "stated"),
+    [
+        (" 20 - 28 = -8. Therefore the value is \\boxed{{-8}}.", "-8"),
+        (" So the value is \\boxed{{v}}.", "one that cannot be read"),
+        (" 20 + 15 + 7 = 42. The answer is 42.", "42"),
+    ],
+)
+def test_a_chain_that_states_another_answer_than_is_given_after_it_is_open(
+    tmp_path: Path, reply: str, stated: str
+) -> None:
+    result = score_stated(tmp_path, {"value_stated": "h"}, reply)
+    own = values(result, "value_hints.stated.")
+    assert (own["eligible"], own["switch"], own["revealed_mention"]) == (1, None, None)
+    assert f"states another answer ({stated})" in str(result["value_hints.stated.switch"].reason)
+    same = score_stated(tmp_path, {"value_stated": "h"}, " 20 + 15 is 34. The answer is {0}.")
+    assert same["value_hints.stated.switch"].value == 1
 
 
 def test_a_hint_whose_chain_was_cut_off_is_open(tmp_path: Path) -> None:
