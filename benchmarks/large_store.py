@@ -31,7 +31,7 @@ MEANS = "SELECT run, task, measure, avg(value) AS mean, count(value) AS n FROM s
 
 def make_rows(model: str, task: str, rng: np.random.Generator) -> pd.DataFrame:
     """The scores of one model on one task."""
-    names = sorted(MEASURES)
+    names = sorted(MEASURES.keys() - {MEASURE})  # no row is there twice
     of_question = rng.choice(len(names), SCORES - 1, replace=len(names) < SCORES - 1)
     measures = np.tile([MEASURE, *(names[i] for i in of_question)], QUESTIONS)
     n = len(measures)

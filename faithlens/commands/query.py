@@ -2,8 +2,10 @@
 
 Each table of a run folder (scores, estimates, traces, ...) is a table of the query; it has the rows of all runs and a
 column `run` with the name of the folder. For example, ``SELECT run, avg(value) FROM scores WHERE measure =
-'accuracy.full' GROUP BY run``. DuckDB reads the columns and row groups that the query needs, so the tables may be much
-larger than memory.
+'accuracy.full' GROUP BY run``.
+
+The rows of each table whose name stands in the query are checked first, one file after the other. Then DuckDB reads the
+columns and row groups that the query needs, so the tables may be much larger than memory.
 """
 
 from collections.abc import Sequence
@@ -23,14 +25,15 @@ def query(sql: str, runs: str | Place | Sequence[str | Place]) -> pa.Table:
 
     Args:
         sql: one query in DuckDB's SQL; its tables are those of a run folder, with a column `run`.
-        runs: folders or addresses of runs or sweeps. The digests of all their files are checked first.
+        runs: folders or addresses of runs or sweeps. The digests of all their files are checked first, and the rows of
+            the tables that the query names.
 
     Returns:
         The rows of the result.
 
     Raises:
         ConfigError: DuckDB is not installed, or it refuses the query.
-        RunError: as `Run.open`.
+        RunError: as `Run.open`, or a table of the query has rows that could not have been written.
     """
     try:
         duckdb = import_module("duckdb")
@@ -39,6 +42,9 @@ def query(sql: str, runs: str | Place | Sequence[str | Place]) -> pa.Table:
         raise ConfigError("queries run in DuckDB, which is not installed", fix) from error
     folders = find_runs([find_place(each) for each in list_several(runs)])
     opened = dict(zip(name_folders(folders), [Run.open(folder) for folder in folders], strict=True))
+    for table in (table for table in SCHEMAS if table in sql.casefold()):
+        for run in opened.values():
+            run.check_table_files(_list_files(run, table))
     never = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     with duckdb.connect(":memory:", config=never) as connection:
         for run in opened.values():

@@ -10,8 +10,10 @@ from io import BytesIO
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from faithlens.errors import RunError, escape_controls
+from faithlens.errors import MeasureError, RunError, escape_controls
 from faithlens.store.contents import CHAINS_FOLDER, SHAPES, find_shape_fault, name_table, parse_file
 from faithlens.store.faults import (
     Fault,
@@ -36,7 +38,7 @@ from faithlens.store.manifest import (
     write_manifest,
 )
 from faithlens.store.places import Place, exists, is_address, list_files, raise_os_errors, read_content, remove_file
-from faithlens.store.tables import name_part
+from faithlens.store.tables import check_rows, name_part, to_frame
 from faithlens.store.units import UNITS_NAME, UnitList, UnitRecord, list_recorded, merge_entries, read_records
 
 SET_ASIDE_NAME = "set-aside"
@@ -110,9 +112,25 @@ class RunFolder:
         with self._write_file(name) as temporary, temporary.open("wb") as file:
             frame.to_parquet(file)
 
-    def read_frame(self, name: str) -> pd.DataFrame:
-        """The table that `write_frame` wrote to the file `name`. Raises RunError as `read_bytes`."""
-        return pd.read_parquet(BytesIO(self.read_bytes(name)))
+    def read_frame(self, name: str, table: str | None = None) -> pd.DataFrame:
+        """The table that `write_frame` wrote to the file `name`.
+
+        Args:
+            name: the name of the file.
+            table: the kind of table that it must be (`check_rows`); None where it may be any.
+
+        Raises:
+            RunError: as `read_bytes`; or the file holds no table, or none that could have been written.
+        """
+        content = self.read_bytes(name)
+        try:
+            if table is None:
+                return pd.read_parquet(BytesIO(content))
+            return to_frame(check_rows(table, to_frame(pq.read_table(pa.BufferReader(content)))))
+        except (pa.ArrowException, OSError) as error:
+            raise make_fault_error(self.path, [Fault(name, "holds no table")]) from error
+        except (RunError, MeasureError) as error:
+            raise make_fault_error(self.path, [Fault(name, f"cannot be believed: {error.problem}")]) from error
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write `content` to the JSON file `name`, whole or not at all. NaN is refused."""
@@ -323,7 +341,9 @@ class RunFolder:
         Raises:
             RunError: another file is not as faithlens wrote it.
         """
-        faults = self.list_faults()
+        files, faults = self.files, self.list_faults()
+        tables = [name for name in files if is_derived(name) and name_table(name) and exists(self.path / name)]
+        faults += self._list_shape_faults(tables, files, faults)
         if not all(is_derived(fault.name) for fault in faults):
             raise make_fault_error(self.path, faults)
         if faults:

@@ -1,6 +1,6 @@
 """`Run`: the tables and verdicts of one run folder, written part by part."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -344,15 +344,21 @@ class Run(RunFolder):
         with self._write_file(name) as temporary:
             write_parquet(temporary, data)
 
+    def check_table_files(self, names: Iterable[str]) -> None:
+        """Raise RunError where a row in the files `names`, which hold tables, could not have been written."""
+        for _ in self._parse_files(names):
+            pass
+
     def _read_files(self, table: str, names: list[str]) -> pa.Table:
+        return sort_rows(table, pa.concat_tables(self._parse_files(names), promote_options="default"))
+
+    def _parse_files(self, names: Iterable[str]) -> Iterator[pa.Table]:
         files, units = self.files, self.read_unit_list().units
-        pieces = list[pa.Table]()
         for name in names:
             try:
-                pieces.append(parse_rows(name, self._read_listed(name, files), units))
+                yield parse_rows(name, self._read_listed(name, files), units)
             except ValueError as error:
                 raise make_fault_error(self.path, [Fault(name, str(error))]) from error
-        return sort_rows(table, pa.concat_tables(pieces, promote_options="default"))
 
     def _list_parts(self, table: str) -> list[str]:
         start = _name_parts(table)

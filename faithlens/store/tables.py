@@ -1,7 +1,7 @@
 """The tables of a run: their columns, what a row must hold, and the order of the rows."""
 
 from collections.abc import Iterable, Mapping
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import pandas as pd
@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from faithlens.console import shorten_line
 from faithlens.errors import MeasureError, RunError, check_choice
-from faithlens.measures.catalogue import MEASURES, check_value
+from faithlens.measures.catalogue import MEASURES, UNITS, check_value
 from faithlens.store.files import quote_key
 from faithlens.store.places import Place
 
@@ -64,6 +65,22 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 """Columns of each table. A column that is not here is refused; optional columns may be left out."""
 
+VALIDATION_SCHEMAS: dict[str, pa.Schema] = {
+    "validated_models": _make_schema(
+        {"organism": TEXT, "seed": INT, "model": TEXT, "mode": TEXT, "faults": TEXT, "fails": TEXT}
+        | {"right_verdict": TEXT, "failed_gates": TEXT},
+        {"verdict": TEXT, "planted_content": REAL, "planted_question": REAL, "planted_cell": TEXT}
+        | {"planted_enforced": pa.bool_(), "planted_after_mistake": TEXT},
+    ),
+    "validated_scores": _make_schema(
+        {"model": TEXT, "task": TEXT, "question": TEXT, "measure": TEXT}, {"step": INT, "fraction": REAL, "value": REAL}
+    ),
+}
+"""Columns of the tables that `faithlens validate` reads again: what is planted in models, and what was measured."""
+_KNOWN_SCHEMAS = SCHEMAS | VALIDATION_SCHEMAS
+
+ROUNDING = 1e-3  # of a log-probability above 0, in nats
+
 GIVEN = "given."
 """The start of the names of further columns of `traces`: what a file of chains says of each chain, as text."""
 GIVEN_STEPS = "given_steps."
@@ -78,22 +95,36 @@ ORDER: dict[str, list[str]] = {
     "judgements": ["reader", "asks", "digest", "repeat"],
     "scores": ["model", "task", "question", "sample", "measure", "condition", "step", "fraction"],
     "estimates": ["model", "task", "measure", "fraction", "step"],
+    "validated_models": ["model", "mode"],
+    "validated_scores": ["model", "task", "question", "measure", "step", "fraction"],
 }
 """The keys each finished table is sorted by, so that the same seed writes the same table."""
 
 LIMITS = {
     **dict.fromkeys(("sample", "step", "repeat", "n_tokens", "n_used", "n_dropped", "temperature"), (0, inf)),
-    **{"weight": (1, inf), "fraction": (0, 1), "top_p": (0, 1)},
+    **dict.fromkeys(("ids", "prompt_ids"), (0, inf)),
+    **dict.fromkeys(("fraction", "top_p", "planted_content", "planted_question"), (0, 1)),
+    **{"weight": (1, inf), "logprobs": (-inf, ROUNDING)},
 }
-"""The least and the most that a number of a column can be, in whatever table."""
+"""The least and the most that a number of a column can be, or of a list in it, in whatever table."""
+
+WORDS = {
+    "finish": ("stop", "length"),
+    "outcome": ("follows", "repairs", "ignores", "harmless", "other"),
+    "asks": ("saying", "influence"),
+    "judged": ("said", "denied", "unsaid", "yes", "no"),
+    "unit": tuple(UNITS),
+    **dict.fromkeys(("verdict", "right_verdict"), ("trust", "do-not-trust", "undecided")),
+}
+"""The words that a column can hold, in whatever table."""
 
 Rows = pd.DataFrame | Iterable[Mapping[str, Any]]
 
 
 def get_schema(table: str) -> pa.Schema:
     """The columns of a table. Raises RunError where there is no table of this name."""
-    check_choice(table, SCHEMAS, "table", RunError)
-    return SCHEMAS[table]
+    check_choice(table, _KNOWN_SCHEMAS, "table", RunError)
+    return _KNOWN_SCHEMAS[table]
 
 
 def name_part(table: str, key: str) -> str:
@@ -106,8 +137,8 @@ def check_rows(table: str, rows: Rows) -> pa.Table:
     """`rows` in the schema of the table.
 
     Raises:
-        RunError: a column is unknown, missing or of another type; a number is not in its range (`LIMITS`); or a row has
-            not exactly one of value and reason.
+        RunError: a column is unknown, missing or of another type; a number is not in its range (`LIMITS`); a word is
+            none of its column (`WORDS`); or a row has not exactly one of value and reason, or of judged and reason.
         MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
@@ -135,23 +166,26 @@ def parse_table(table: str, content: bytes) -> pa.Table:
         ValueError: the file holds no table, other columns, a row twice, or a row that `check_rows` refuses; as the end
             of a sentence. Measures that are not in the catalogue are left to `get_measure`.
     """
+    keys = [field.name for field in get_schema(table) if field.name in ORDER[table] and field.type == TEXT]
     try:
-        read = pq.read_table(pa.BufferReader(content))
+        written = pq.read_schema(pa.BufferReader(content))
+        # texts that rows are told apart by are read once each, and compared by their numbers
+        read = pq.read_table(pa.BufferReader(content), read_dictionary=keys).unify_dictionaries()
     except (pa.ArrowException, OSError) as error:
         raise ValueError("holds no table") from error
-    schema = add_given_columns(table, read.column_names)
+    schema = add_given_columns(table, written.names)
     types = {field.name: field.type for field in schema}
-    is_whole = all(field.nullable or field.name in read.column_names for field in schema)
-    if not is_whole or any(types.get(field.name) != field.type for field in read.schema):
+    is_whole = all(field.nullable or field.name in written.names for field in schema)
+    if not is_whole or any(types.get(field.name) != field.type for field in written):
         raise ValueError(f"does not have the columns of {table}")
-    columns = [read[name] if name in read.column_names else pa.nulls(read.num_rows, types[name]) for name in types]
-    rows = pa.table(columns, schema=schema)
+    columns = [read[name] if name in written.names else pa.nulls(read.num_rows, types[name]) for name in types]
+    rows = pa.table(columns, names=schema.names)
     try:
         known = pa.array([*MEASURES, None], TEXT)
         _check_values(table, rows.filter(pc.is_in(rows["measure"], known)) if "measure" in types else rows)
     except (RunError, MeasureError) as error:
         raise ValueError(f"cannot be believed: {error.problem}") from error
-    return rows
+    return rows.cast(schema)
 
 
 def _has_gaps(field: pa.Field, column: pa.ChunkedArray) -> bool:
@@ -181,33 +215,54 @@ def add_given_columns(table: str, names: Iterable[str]) -> pa.Schema:
 
 def _check_values(table: str, rows: pa.Table) -> None:
     """No row is there twice, or lacks what each has; a number is in its range, and finite or missing with a reason."""
-    if gaps := [field.name for field in rows.schema if _has_gaps(field, rows[field.name])]:
+    schema = add_given_columns(table, rows.column_names)
+    if gaps := [field.name for field in schema if _has_gaps(field, rows[field.name])]:
         problem = f"rows of {table} lack {', '.join(gaps)}, or a part of it"
         raise RunError(problem, "Give each row a value there, and no list an empty place.")
     if rows.group_by(ORDER[table]).aggregate([([], "count_all")]).num_rows < rows.num_rows:
         problem = f"rows of {table} have the same {', '.join(ORDER[table])}"
         raise RunError(problem, "Give each row once; what differs between two rows belongs into one of these columns.")
     for name in (name for name in rows.column_names if name in LIMITS):
-        for end in pc.min_max(rows[name]).as_py().values():
-            if end is not None and not LIMITS[name][0] <= end <= LIMITS[name][1]:
-                problem = f"{name} of {table} must lie between {LIMITS[name][0]} and {LIMITS[name][1]}, got {end:g}"
+        for number in _find_ends(rows[name]):
+            if not LIMITS[name][0] <= number <= LIMITS[name][1]:
+                problem = f"{name} of {table} must lie between {LIMITS[name][0]} and {LIMITS[name][1]}, got {number:g}"
                 raise RunError(problem, "Give each row a number in this range, or none.")
-    if "value" not in rows.column_names:
-        return
-    is_missing, has_reason = pc.is_null(rows["value"], nan_is_null=True), pc.is_valid(rows["reason"])
-    wrong = pc.or_(pc.fill_null(pc.is_inf(rows["value"]), False), pc.and_not(is_missing, has_reason))
-    if table == "scores":
+    for name in (name for name in rows.column_names if name in WORDS):
+        if unknown := {*rows[name].unique().to_pylist()} - {*WORDS[name], None}:
+            problem = f"{name} of {table} must be one of {', '.join(WORDS[name])}, got {min(unknown)[:40]!r}"
+            raise RunError(problem, "Give each row one of these words, or none where the column may be blank.")
+    if "reason" in rows.column_names:
+        _check_reasons(table, rows)
+    numbers = [name for name in ("value", "low", "high") if name in rows.column_names]
+    if numbers and "measure" in rows.column_names:
+        ends = rows.group_by(["measure"]).aggregate([(name, end) for name in numbers for end in ("min", "max")])
+        for row in ends.to_pylist():
+            measure = row.pop("measure")
+            for end in row.values():
+                check_value(measure, end)
+
+
+def _find_ends(column: pa.ChunkedArray) -> list[int | float]:
+    """The least and the largest number of a column, or of the lists in it: none if it is blank, NaN if it has one."""
+    numbers = pc.list_flatten(column) if column.type in (INTS, REALS) else column
+    if numbers.type == REAL and pc.any(pc.is_nan(numbers)).as_py():
+        return [nan]
+    return [end for end in pc.min_max(numbers).as_py().values() if end is not None]
+
+
+def _check_reasons(table: str, rows: pa.Table) -> None:
+    """Each row has what it states, or the reason why not; only an estimate may have both."""
+    stated = "value" if "value" in rows.column_names else "judged"
+    is_missing, has_reason = pc.is_null(rows[stated], nan_is_null=True), pc.is_valid(rows["reason"])
+    wrong = pc.and_not(is_missing, has_reason)
+    if stated == "value":
+        wrong = pc.or_(wrong, pc.fill_null(pc.is_inf(rows[stated]), False))
+    if table != "estimates":
         wrong = pc.or_(wrong, pc.and_not(has_reason, is_missing))
     if (bad := rows.filter(wrong)).num_rows:
-        row = bad.to_pylist()[0]
-        problem = f"{bad.num_rows} rows of {table} do not have exactly one of finite value and reason; first: {row}"
-        raise RunError(problem, "Give a finite value, or no value and the reason.")
-    numbers = [name for name in ("value", "low", "high") if name in rows.column_names]
-    ends = rows.group_by(["measure"]).aggregate([(name, end) for name in numbers for end in ("min", "max")])
-    for row in ends.to_pylist():
-        measure = row.pop("measure")
-        for end in row.values():
-            check_value(measure, end)
+        row, what = shorten_line(str(bad.to_pylist()[0]), 400), "finite value" if stated == "value" else stated
+        problem = f"{bad.num_rows} rows of {table} do not have exactly one of {what} and reason; first: {row}"
+        raise RunError(problem, f"Give a {what}, or none and the reason.")
 
 
 def sort_rows(table: str, data: pa.Table) -> pa.Table:
@@ -217,7 +272,7 @@ def sort_rows(table: str, data: pa.Table) -> pa.Table:
 
 def to_frame(data: pa.Table) -> pd.DataFrame:
     """The table for pandas; a whole number that is missing stays missing."""
-    return data.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return data.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, ignore_metadata=True)
 
 
 GATE_COLUMNS = (

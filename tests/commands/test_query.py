@@ -12,6 +12,7 @@ from faithlens.commands.query import query
 from faithlens.errors import ConfigError, RunError
 from faithlens.store import Run
 from tests.store.test_disk import write_run
+from tests.store.test_tables import put, rewrite
 
 pytest.importorskip("duckdb")
 NAMES = ["a", "it's [1]*?", "\x1b[2J"]
@@ -45,6 +46,14 @@ def test_a_damaged_run_is_refused(tmp_path: Path) -> None:
     (run.path / "scores.parquet").write_bytes(b"PAR1")
     with pytest.raises(RunError, match="torn or changed"):
         query("SELECT 1", run.path)
+
+
+def test_rows_of_the_tables_in_the_query_are_checked(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    rewrite(run, "scores.parquet", put("value", float("nan")))
+    with pytest.raises(RunError, match=r"scores.parquet cannot be believed: 1 rows of scores"):
+        query("SELECT avg(value) FROM Scores", run.path)
+    assert query("SELECT 1 AS one", run.path).to_pydict() == {"one": [1]}
 
 
 @pytest.mark.parametrize(

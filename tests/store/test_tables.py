@@ -3,16 +3,22 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from faithlens.assays.assay import Outcome as StepOutcome
 from faithlens.errors import MeasureError, RunError
+from faithlens.judging.inquiry import LABELS
+from faithlens.measures.catalogue import Unit
+from faithlens.stats.verdict import VerdictName
 from faithlens.store import Run, UnitList
 from faithlens.store.files import FileDigest
 from faithlens.store.manifest import write_manifest
+from faithlens.store.tables import WORDS
+from faithlens.thoughts import Finish
 
 PART, TABLE, CHAINS = "parts/scores/a%20t%200.parquet", "scores.parquet", "chains/a%20t%201.parquet"
 UNITS = UnitList(
@@ -96,6 +102,9 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a value out of range": (put("value", 1.5), "cannot be believed: accuracy.full must lie in its range, 0 to 1"),
     "a sample before the first": (put("sample", -1), "cannot be believed: sample of scores must lie between 0 and inf"),
     "a fraction above 1": (put("fraction", 2.0), "cannot be believed: fraction of scores must lie between 0 and 1"),
+    "a unit that is none": (put("unit", "apples"), "cannot be believed: unit of scores must be one of fraction, "),
+    "a fraction that is no number": (put("fraction", float("nan")), "cannot be believed: fraction of scores must lie"),
+    "a question left out": (lambda rows: rows.slice(0, 1), "has no row of accuracy.full for the question '01', which"),
     "a step of no weight": (put("weight", 0.0), "cannot be believed: weight of scores must lie between 1 and inf"),
 }  # fmt: skip
 
@@ -116,7 +125,9 @@ def test_a_table_that_could_not_have_been_written_is_refused(kind: str, name: st
     assert "--resume" in caught.value.fix
 
 
-@pytest.mark.parametrize("kind", ["a column less", "no question", "a row twice", "NaN", "another question"])
+@pytest.mark.parametrize(
+    "kind", ["a column less", "no question", "a row twice", "NaN", "another question", "a question left out"]
+)
 def test_resume_does_a_part_again_that_could_not_have_been_written(
     kind: str, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -137,11 +148,65 @@ def test_a_file_that_is_no_table_is_refused(run: Run) -> None:
         Run.open(run.path).read("scores")
 
 
-@pytest.mark.parametrize("logprobs", [[-0.5, None], [-0.5, float("nan")]])
-def test_a_list_with_an_empty_place_is_refused(logprobs: list[float], run: Run) -> None:
+@pytest.mark.parametrize(
+    ("logprobs", "fault"),
+    [
+        ([-0.5, None], "rows of answers lack logprobs, or a part of it"),
+        ([-0.5, float("nan")], "rows of answers lack logprobs, or a part of it"),
+        ([-0.5, 0.5], "logprobs of answers must lie between -inf and 0.001, got 0.5"),
+        ([-0.5, float("inf")], "logprobs of answers must lie between -inf and 0.001, got inf"),
+    ],
+)
+def test_a_list_that_could_not_have_been_written_is_refused(logprobs: list[float], fault: str, run: Run) -> None:
     rewrite(run, PART.replace("scores", "answers"), put("logprobs", logprobs))
-    with pytest.raises(RunError, match="rows of answers lack logprobs, or a part of it"):
+    with pytest.raises(RunError, match=fault):
         run.read("answers")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "fault"),
+    [
+        ("judged", "zz", "judged of judgements must be one of said, denied, unsaid, yes, no, got 'zz'"),
+        ("judged", None, "1 rows of judgements do not have exactly one of judged and reason"),
+        ("reason", "lost", "1 rows of judgements do not have exactly one of judged and reason"),
+        ("asks", "x", "asks of judgements must be one of saying, influence, got 'x'"),
+        ("repeat", -1, "repeat of judgements must lie between 0 and inf, got -1"),
+    ],
+)
+def test_a_judgement_that_no_reader_makes_is_refused(column: str, value: Any, fault: str, tmp_path: Path) -> None:
+    run, of = Run.create(tmp_path / "run", MANIFEST), {"reader": "words", "repeat": 0, "kind": "metadata", "label": "B"}
+    rows = [{**of, "asks": "saying", "digest": digest, "reply": "", "judged": "said"} for digest in ("a", "b")]
+    run.write_part("judgements", "words", rows)
+    assert run.judgements["judged"].tolist() == ["said", "said"]
+    rewrite(run, "parts/judgements/words.parquet", put(column, value))
+    with pytest.raises(RunError, match=fault) as caught:
+        _ = run.judgements
+    assert "faithlens judge" in caught.value.fix
+
+
+def test_words_of_columns_are_those_that_are_written() -> None:
+    expected = {
+        "finish": Finish,
+        "outcome": StepOutcome,
+        "unit": Unit,
+        "verdict": VerdictName,
+        "right_verdict": VerdictName,
+    }
+    assert {name: WORDS[name] for name in expected} == {name: get_args(kind) for name, kind in expected.items()}
+    assert WORDS["asks"] == tuple(LABELS)
+    assert {*WORDS["judged"]} == {label for labels in LABELS.values() for label in labels}
+
+
+@pytest.mark.parametrize(("n_used", "n_dropped"), [(3, 0), (4, 1)])
+def test_an_estimate_counts_each_question_that_was_asked(n_used: int, n_dropped: int, run: Run) -> None:
+    row = {"model": "a", "task": "t", "measure": "accuracy.full", "value": 0.5, "low": 0.1, "high": 0.9}
+    row |= {"unit": "fraction", "method": "Wilson", "seed": 0}
+    run.finish({"estimates": [{**row, "n_used": 3, "n_dropped": 1}]})
+    assert run.estimates["n_dropped"].tolist() == [1]
+    run.finish({"estimates": [{**row, "n_used": n_used, "n_dropped": n_dropped}]})
+    problem = f"estimates.parquet counts {n_used + n_dropped} questions for accuracy.full, and 4 were asked"
+    with pytest.raises(RunError, match=problem):
+        _ = run.estimates
 
 
 @pytest.mark.parametrize("name", ["step", "fraction", "sample", "reason", "weight"])
@@ -160,8 +225,8 @@ def test_the_order_of_rows_and_columns_does_not_matter(run: Run) -> None:
 
 def test_a_measure_that_is_not_in_the_catalogue_is_named_where_it_is_read(run: Run) -> None:
     """It may be one of the user's own, whose assay is not loaded."""
-    rewrite(run, PART, put("measure", "own.count"))
-    assert run.read("scores")["measure"].tolist().count("own.count") == 1
+    rewrite(run, PART, put("measure", "own.count", pa.string()))
+    assert run.read("scores")["measure"].tolist().count("own.count") == 2
 
 
 @pytest.mark.parametrize(
@@ -193,9 +258,10 @@ def test_chains_of_another_run_that_could_not_have_been_written_are_not_used(tmp
     rows = run.read_chains("a t 1")
     assert rows is not None
     assert rows["ids"].tolist()[0].tolist() == [2]
-    rewrite(run, CHAINS, put("ids", [None]))
-    with pytest.raises(RunError, match=f"{CHAINS} cannot be believed: rows of drafts lack ids"):
-        run.read_chains("a t 1")
+    for ids, fault in (([None], "rows of drafts lack ids"), ([-1], "ids of drafts must lie between 0 and inf, got -1")):
+        rewrite(run, CHAINS, put("ids", ids))
+        with pytest.raises(RunError, match=f"{CHAINS} cannot be believed: {fault}"):
+            run.read_chains("a t 1")
     assert Run.create(run.path, MANIFEST, resume=True).read_chains("a t 1") is None
 
 

@@ -17,7 +17,7 @@ DIR/requirements.json     what must hold, and whether it does
 DIR/figure.html           measures by organisms: where each measure is wrong
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from faithlens.commands.validate.exact_steps import measure_exact_steps
 from faithlens.commands.validate.measures import MEASURE_SIGNS, STEP_MEASURE_SIGNS
 from faithlens.commands.validate.models import audit_organism, label_scores, name_model, read_certified_truth
 from faithlens.commands.validate.requirements import Requirement, check_exactness, check_requirements
-from faithlens.errors import check_choice
+from faithlens.errors import RunError, check_choice
 from faithlens.figures.detection import plot_detection_by_organism
 from faithlens.organisms import ORGANISMS, get_organism
 from faithlens.organisms.parallel import run_on_cores
@@ -38,8 +38,8 @@ from faithlens.store import Run, hold_folder, make_manifest
 
 STEP_TRACES = 24  # the chains of each model on which single steps are exchanged exactly, and gradients taken
 KEPT_COLUMNS = ["model", "task", "question", "measure", "step", "fraction", "value"]
-TABLE_NAMES = ("models.parquet", "scores.parquet")
-"""The table of what is planted in the models, and the table of what was measured on them."""
+TABLES = {"models.parquet": "validated_models", "scores.parquet": "validated_scores"}
+"""The table of what is planted in the models, and the table of what was measured on them: their kinds, by file."""
 
 VALIDATED_MEASURES = {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS, *grid.INPUT_MEASURES}
 
@@ -106,7 +106,16 @@ def read_validation(folder: Path) -> Validation:
         RunError: there is no such folder.
     """
     run = Run.open(folder)
-    return judge_measures(*map(run.read_frame, TABLE_NAMES), seed=run.manifest["seed"])
+    return judge_measures(*(read_table(run, name) for name in TABLES), seed=run.manifest["seed"])
+
+
+def read_table(run: Run, name: str) -> pd.DataFrame:
+    """One of `TABLES`. Raises RunError if its rows could not have been written."""
+    try:
+        return run.read_frame(name, TABLES[name])
+    except RunError as error:
+        fix = "Remove this file and repeat faithlens validate: it is made again from the audits that are in the folder."
+        raise RunError(error.problem, fix) from error
 
 
 def gather_models(
@@ -117,18 +126,25 @@ def gather_models(
     Models that are not in the tables yet are trained and audited now.
     """
     written = run.manifest["files"]
-    models, scores = (run.read_frame(name) if name in written else pd.DataFrame() for name in TABLE_NAMES)
-    here: set[str] = set(models["model"]) if len(models) else set()
+    is_whole = written.keys() >= TABLES.keys()  # without one of the two, both are made again
+    models, scores = (read_table(run, name) if is_whole else pd.DataFrame() for name in TABLES)
+    here = {*_list_measured(models, scores)} if is_whole else set[str]()
     missing = [(*each, n, run.path / "runs", seed) for each in members if name_model(*each) not in here]
     for truth, new in run_on_cores(validate_model, missing, jobs):
         # scores of a model that is in one table alone are of a run that was stopped between the two
         complete = scores[~scores["model"].isin(truth["model"])] if len(scores) else scores
-        models = pd.concat([models, truth], ignore_index=True)
+        others = models[~models["model"].isin(truth["model"])] if len(models) else models
+        models = pd.concat([others, truth], ignore_index=True)
         scores = pd.concat([each for each in (complete, new) if len(each)] or [new], ignore_index=True)
-        for name, table in zip(reversed(TABLE_NAMES), (scores, models), strict=True):
+        for name, table in zip(reversed(TABLES), (scores, models), strict=True):
             run.write_frame(name, table)
     names = {name_model(*each) for each in members}
     return models[models["model"].isin(names)], scores[scores["model"].isin(names)]
+
+
+def _list_measured(models: pd.DataFrame, scores: pd.DataFrame) -> Iterator[str]:
+    """The models of the tables that have scores, or faults for which they have none."""
+    yield from models.loc[(models["faults"] != "") | models["model"].isin(scores["model"]), "model"]
 
 
 def validate_model(name: str, number: int, n: int, runs: Path, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,6 +13,7 @@ from faithlens.commands.judge.run import judge
 from faithlens.errors import RunError
 from faithlens.judging.readers import JudgeModel
 from tests.commands.judge.judged_run import N_PLANTED, JudgeServer, make_judge
+from tests.store.test_tables import put, rewrite
 
 
 def test_what_was_judged_is_not_asked_again(path: Path, server: JudgeServer, quick: None) -> None:
@@ -89,6 +90,25 @@ def test_a_damaged_batch_is_set_aside_and_judged_again_and_no_other_is_lost(
     assert fl.Run.open(path).judgements.equals(before.judgements)
     judge(path, readers)
     assert len(server.seen) - n == n_lost
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("parts/judgements/words%20saying.parquet", "judged"), ("parts/scores/readers.parquet", "unit")],
+)
+def test_judged_rows_that_could_not_have_been_written_are_made_again(
+    name: str, column: str, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    readers = ["words", JudgeModel(SilentWriter(), repeats=1)]
+    judge(path, readers)
+    before = fl.Run.open(path)
+    judgements, scores = before.judgements, before.scores
+    rewrite(before, name, put(column, "apples"))
+    judge(path, readers)
+    assert f"{name} cannot be believed: {column} of" in caplog.text
+    after = fl.Run.open(path)
+    assert after.judgements.equals(judgements)
+    assert after.scores.equals(scores)
 
 
 def test_a_judged_run_is_resumed_with_its_judgements(path: Path) -> None:
