@@ -106,6 +106,9 @@ def main() -> None:
         raise SystemExit(NO_VERDICT if is_decide else 2) from None
     except Interrupted as ended:
         raise SystemExit(NO_VERDICT if is_decide else ended.code) from None
+    except KeyboardInterrupt:  # before typer listens, or after
+        SafeConsole(stderr=True).print("Interrupted.")
+        raise SystemExit(NO_VERDICT if is_decide else INTERRUPTED) from None
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer's response to Ctrl-C, in a command that keeps nothing
             SafeConsole(stderr=True).print("Interrupted. Nothing was written.")

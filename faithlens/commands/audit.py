@@ -27,7 +27,6 @@ from faithlens.commands.prepare import (
     make_model_loader,
     prepare_subject,
 )
-from faithlens.commands.score import read_recorded
 from faithlens.commands.work.conclude import conclude
 from faithlens.commands.work.folder import hold_run, use_threads
 from faithlens.commands.work.reuse import find_reusable, take_over
@@ -234,7 +233,7 @@ def run_audit(
                 open_model,
                 objects,
                 find_stem(facts.get(s.key)),
-                read_recorded(run, name_unit(s, 0)) if run else (),
+                run.read_chains(name_unit(s, 0)) if run else None,
             )
             for s in config.subjects
         }

@@ -15,6 +15,8 @@ from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, cast
 
+import pandas as pd
+
 from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
@@ -22,9 +24,9 @@ from faithlens.assays.imported_chains import import_chains
 from faithlens.assays.text_generation import generate_texts
 from faithlens.commands.gate_costs import GateCost, RunSeconds, describe_texts, estimate_gates, format_duration
 from faithlens.commands.progress import ProgressLine, show_progress
+from faithlens.commands.recorded import read_chain_drafts
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ModelError, TaskError, check_elements
-from faithlens.execution.sample import Continuation
 from faithlens.execution.samplers.choice import make_sampler
 from faithlens.execution.samplers.recorded import RecordedSampler
 from faithlens.execution.work import Work
@@ -91,11 +93,11 @@ def prepare_subject(
     open_model: ModelLoader,
     objects: GivenObjects = NO_OBJECTS,
     stem: ChosenStem | None = None,
-    recorded: Sequence[Continuation] = (),
+    recorded: pd.DataFrame | None = None,
 ) -> PreparedSubject:
     """Load a subject; unless its stem is given, sample its first batch and find the stem under which it answers.
 
-    `recorded` are chains of thought of the first batch that need not be drawn again.
+    `recorded` are the drafts of another run for the first batch, whose chains of thought need not be drawn again.
     """
     assays = battery.select_assays([objects.assays.get(name, name) for name in list_assay_names(config)])
     task, questions = draw_questions(config, subject, objects)
@@ -194,12 +196,13 @@ def collect_chains(
     assays: Mapping[str, Assay],
     questions: Sequence[Question],
     line: ProgressLine,
-    recorded: Sequence[Continuation] = (),
+    recorded: pd.DataFrame | None = None,
 ) -> list[Chain]:
-    """The chains of thought of some questions: those given, those recorded of the same questions, or sampled ones."""
+    """The chains of thought of some questions: those given, those recorded as drafts, or sampled ones."""
     if imported_chains is not None:
         return [chain for question in questions for chain in imported_chains[question.id]]
     line.set_activity("sampling chains")
+    record = [] if recorded is None else [*read_chain_drafts(setting.model, recorded)]
     return sample_chains(
         setting.model,
         setting.task,
@@ -209,7 +212,7 @@ def collect_chains(
         line.add_tokens,
         samples=config.samples,
         with_counterfactuals=battery.needs_counterfactuals(assays.values()),
-        sampler=RecordedSampler(recorded) if recorded else setting.sampler,
+        sampler=RecordedSampler(record) if record else setting.sampler,
     )
 
 

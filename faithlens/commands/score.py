@@ -15,7 +15,7 @@ import pandas as pd
 from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import CaseResult
-from faithlens.assays.cases import CHAIN_DRAFTS, Chain
+from faithlens.assays.cases import Chain
 from faithlens.assays.prompt_arms import (
     PairingAssay,
     name_answer,
@@ -26,11 +26,11 @@ from faithlens.assays.prompt_arms import (
 )
 from faithlens.commands.prepare import PreparedSubject, collect_chains
 from faithlens.commands.progress import ProgressLine
+from faithlens.commands.recorded import decode_draft
 from faithlens.config import AuditConfig
 from faithlens.errors import FaithlensError, ModelError, TraceError
 from faithlens.execution.memory import free_memory, is_short_of_memory
 from faithlens.execution.proof import prove_records
-from faithlens.execution.sample import Continuation
 from faithlens.execution.work import Work, add_works
 from faithlens.interventions.case import Case, FailedChain
 from faithlens.measures.answers import choose_option
@@ -55,15 +55,9 @@ def score_unit(
 ) -> None:
     """Sample and score batch `number` of a subject, and keep it under `key`."""
     some = ready.first_chains if number == 0 else []
-    some = some or collect_in_memory(config, ready, ready.batches[number], line, read_recorded(run, key))
+    some = some or collect_in_memory(config, ready, ready.batches[number], line, run.read_chains(key))
     line.set_activity("writing and scoring")
     score_batch(config, ready, key, some, run, line.add_tokens, is_proved=is_proved, digest=digest)
-
-
-def read_recorded(run: Run, key: str) -> list[Continuation]:
-    """The chains of thought that a unit takes over from another run; empty where there are none."""
-    rows = run.read_chains(key)
-    return [] if rows is None else read_chain_drafts(rows)
 
 
 def collect_in_memory(
@@ -71,7 +65,7 @@ def collect_in_memory(
     ready: PreparedSubject,
     questions: Sequence[Question],
     line: ProgressLine,
-    recorded: Sequence[Continuation] = (),
+    recorded: pd.DataFrame | None = None,
 ) -> list[Chain]:
     """The chains of thought of some questions, in halves where memory runs out; one that does not fit alone is lost."""
     try:
@@ -264,34 +258,18 @@ def make_draft_rows(model: Model, chains: Sequence[Chain], results: Sequence[Cas
         if text.draft
     ]
     for question, sample, name, draft in drafts:
-        text = model.decode((*draft.prompt, *draft.ids))[len(model.decode(draft.prompt)) :]
         yield {
             "question": question,
             "sample": sample,
             "name": name,
             "prompt_ids": list(draft.prompt),
             "ids": list(draft.ids),
-            "text": text,
+            "text": decode_draft(model, draft),
             "finish": draft.finish,
             "seed": draft.seed,
             "logprobs": draft.logprobs and list(draft.logprobs),
             "unusable_reason": draft.unusable_reason,
         }
-
-
-def read_chain_drafts(rows: pd.DataFrame) -> list[Continuation]:
-    """The chains of thought among rows of the table of drafts, as they were drawn."""
-    return [
-        Continuation(
-            tuple(map(int, row["prompt_ids"])),
-            tuple(map(int, row["ids"])),
-            row["finish"],
-            int(row["seed"]),
-            None if row["logprobs"] is None else tuple(map(float, row["logprobs"])),
-            row["unusable_reason"] if isinstance(row["unusable_reason"], str) else None,
-        )
-        for row in rows[rows["name"].isin(CHAIN_DRAFTS)].to_dict("records")
-    ]
 
 
 def make_trace_row(result: CaseResult) -> dict:

@@ -73,6 +73,18 @@ def test_a_signal_keeps_what_is_finished(
     pd.testing.assert_frame_equal(*tables)
 
 
+@pytest.mark.parametrize(("command", "code"), [("audit", 130), ("decide", 3)])
+def test_ctrl_c_before_the_command_begins_is_no_traceback(
+    command: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "app", build)
+    assert run_command(monkeypatch, command=command) == code
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_to_a_command_that_reads_units_or_a_run_says_what_is_kept(
     name: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

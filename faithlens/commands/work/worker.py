@@ -24,7 +24,7 @@ from faithlens.commands.prepare import (
     prepare_subject,
 )
 from faithlens.commands.progress import ProgressLine, show_progress
-from faithlens.commands.score import read_recorded, score_unit
+from faithlens.commands.score import score_unit
 from faithlens.commands.work.ledger import Ledger
 from faithlens.commands.work.stop import check_stop
 from faithlens.commands.work.units import name_start, name_unit, order_units
@@ -135,7 +135,7 @@ class Worker:
         for other in [*self.prepared]:  # one model in memory at a time
             del self.prepared[other]
         try:
-            recorded = read_recorded(self.run, name_unit(subject, 0))
+            recorded = self.run.read_chains(name_unit(subject, 0))
             ready = prepare_subject(self.config, subject, self.open_model, self.objects, find_stem(facts), recorded)
             if facts is None:
                 keep_start(self.run, ready)

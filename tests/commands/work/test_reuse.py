@@ -17,6 +17,7 @@ from faithlens.store import Run
 from faithlens.store.files import quote_key
 from faithlens.tasks.running_sum import RunningSum
 from tests.commands.work.runs import CONFIG, list_differing, prepare
+from tests.store.test_tables import put, rewrite
 
 MORE = replace(CONFIG, n=6, subjects=(*CONFIG.subjects, Subject("O1", "running-sum")))
 WIDER = replace(CONFIG, assays=("early_answering", "mistakes", "mistakes_regenerated", "baselines"), n=5)
@@ -132,6 +133,21 @@ def test_a_damaged_part_is_said_and_its_unit_done_again(whole: Run, tmp_path: Pa
     assert sorted(run.manifest["reused"]) == sorted(each for each in TAKEN if each != TAKEN[1])
     assert f"3 of 4 units.\n{TAKEN[1]} is done again: the run in {other} is not as" in words[0]
     assert f"{name} is torn or changed" in words[0]
+
+
+@pytest.mark.parametrize("token", [7, 2**62])
+def test_a_chain_whose_tokens_are_not_those_of_its_text_is_drawn_again(
+    token: int,
+    whole: Run,
+    scratch: Callable[[AuditConfig], Run],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected, other = scratch(WIDER), Run(shutil.copytree(whole.path, tmp_path / "other"))
+    rewrite(other, f"parts/drafts/{quote_key(TAKEN[0])}.parquet", put("ids", [token]))
+    run = run_audit(WIDER, tmp_path / "run", reuse=[other.path])
+    assert list_differing(run, expected) == []
+    assert caplog.text.count("that was taken over has the tokens of another text. It is drawn again.") == 1
 
 
 def test_a_unit_for_which_memory_ran_out_is_done_again(whole: Run, tmp_path: Path) -> None:
