@@ -103,10 +103,15 @@ def read_validation(folder: Path) -> Validation:
         The tables of the validation, and the requirements with their numbers.
 
     Raises:
-        RunError: there is no such folder.
+        RunError: there is no such folder, or its tables could not have been written.
     """
     run = Run.open(folder)
-    return judge_measures(*(read_table(run, name) for name in TABLES), seed=run.manifest["seed"])
+    models, scores = (read_table(run, name) for name in TABLES)
+    lost = sorted({*models["model"]} - {*_list_measured(models, scores)})
+    if lost or scores.empty:
+        problem = f"the tables of the validation in {folder} have no scores of {', '.join(lost) or 'any model'}"
+        raise RunError(problem, "Repeat faithlens validate: it measures these models again.")
+    return judge_measures(models, scores, seed=run.manifest["seed"])
 
 
 def read_table(run: Run, name: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from faithlens.commands.validate import run as run_module
-from faithlens.commands.validate.run import gather_models, read_table
+from faithlens.commands.validate.run import gather_models, read_table, read_validation
 from faithlens.errors import RunError
 from faithlens.store import Run
 
@@ -54,6 +54,15 @@ def test_rows_that_could_not_have_been_written_are_refused(
     with pytest.raises(RunError, match=f"{name} cannot be believed: {fault}") as caught:
         read_table(run, name)
     assert "repeat faithlens validate" in caught.value.fix
+
+
+@pytest.mark.parametrize(("model", "lost"), [("O5", "O4"), (None, "any model")])
+def test_models_without_scores_are_named(model: str | None, lost: str, run: Run) -> None:
+    n = 0 if model is None else 1
+    run.write_frame("models.parquet", pd.DataFrame([MODEL])[:n])
+    run.write_frame("scores.parquet", pd.DataFrame([SCORE | {"model": model, "question": "a"}])[:n])
+    with pytest.raises(RunError, match=f"have no scores of {lost}"):
+        read_validation(run.path)
 
 
 @pytest.mark.parametrize("lost", ["models.parquet", "scores.parquet", "rows"])
