@@ -7,7 +7,7 @@ import pandas as pd
 
 import faithlens as fl
 from faithlens.commands.validate import tables
-from faithlens.commands.validate.run import TABLE_NAMES, label_scores
+from faithlens.commands.validate.run import TABLES, label_scores, read_table
 from faithlens.measures.catalogue import get_measure
 
 RESULTS = Path(__file__).parents[2] / "notebooks" / "data" / "which-measures-work"
@@ -19,7 +19,7 @@ RIGHT_SIDE = 0.9
 def read_scores() -> pd.DataFrame:
     """The scores of the planted models, with what is planted in each."""
     run = fl.Run.open(RESULTS)
-    scores = label_scores(*map(run.read_frame, TABLE_NAMES))
+    scores = label_scores(*(read_table(run, name) for name in TABLES))
     return scores[scores["organism"].isin(fl.ORGANISMS)]
 
 
