@@ -5,6 +5,7 @@ import pytest
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
 from faithlens.tasks.kinds import PAPER_HINTS
 from tests.tasks import prose_given_answers, prose_hints
+from tests.tasks import prose_hints_in_other_words as other_words
 
 NOTHING, MENTION, RELIANCE = (False, False), (True, False), (True, True)
 SUM = "There are 3 boxes with 4 pens each. That makes 12 pens. "
@@ -177,6 +178,18 @@ def test_reliance_implies_a_mention(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "text", "mentions", "relies"), prose_hints.DEVELOPMENT)
 def test_sayings_the_classifiers_were_written_with(kind: str, text: str, mentions: bool, relies: bool) -> None:
     assert (mentions_hint(kind, text), relies_on_hint(kind, text, "B")) == (mentions, relies)
+
+
+@pytest.mark.parametrize(
+    ("rows", "label"),
+    [(other_words.FIRST, "B"), (other_words.SECOND, "B"), (other_words.THIRD, "B"), (other_words.VALUES, "41")],
+)
+def test_sayings_in_other_words(rows: list[prose_hints.Saying], label: str) -> None:
+    assert {
+        text
+        for kind, text, mentions, relies in rows
+        if (mentions_hint(kind, text), relies_on_hint(kind, text, label)) != (mentions, relies)
+    } <= other_words.MISSED
 
 
 OTHER_KINDS = sorted({*PAPER_HINTS, "suggested", "always_a"} - {"visual_pattern"})
