@@ -148,6 +148,15 @@ class SubjectName(TypedDict):
     task: str
 
 
+class TrialEntry(TypedDict):
+    """What trying out a model of a sweep showed."""
+
+    parameters: int
+    loss: float | None
+    seconds: float
+    refused: dict[str, str]
+
+
 class OptionsEntry(TypedDict):
     """The options of a run that are read without `AuditConfig.from_dict`; a sweep has others."""
 
@@ -187,7 +196,7 @@ class ManifestFile(FactsEntry):
     threads: NotRequired[int]
     measures: NotRequired[dict[str, dict[str, Any]]]
     resumed: NotRequired[list[dict[str, Any]]]
-    trials: NotRequired[dict[str, dict[str, Any]]]
+    trials: NotRequired[dict[str, TrialEntry]]
 
 
 class RecordFile(TypedDict):

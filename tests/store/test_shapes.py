@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from faithlens.commands.score import Retry
+from faithlens.commands.sweep.trial import Trial
 from faithlens.errors import RunError
 from faithlens.gates.outcome import Outcome
 from faithlens.gates.strata import Strata, Stratum
@@ -27,6 +28,7 @@ from faithlens.store.shapes import (
     StrataEntry,
     StratumEntry,
     SubjectEntry,
+    TrialEntry,
     UnitsFile,
 )
 from faithlens.strict_json import find_misfit
@@ -104,6 +106,7 @@ def is_of_other_type(new: Any, old: Any) -> bool:
         (ExampleEntry, Outcome, set()),
         (StratumEntry, Stratum, set()),
         (StrataEntry, Strata, set()),
+        (TrialEntry, Trial, set()),
     ],
 )
 def test_a_shape_has_the_fields_of_the_object_that_is_written(shape: type, kind: type[Any], more: set[str]) -> None:

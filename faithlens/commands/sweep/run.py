@@ -11,13 +11,14 @@ sampled twice. In return the cost is known before the sweep, and the last model 
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from urllib.parse import quote
 
 from faithlens.commands.audit import run_or_read_audit
 from faithlens.commands.sweep.config import SweepConfig
 from faithlens.commands.sweep.tables import build_items, build_measurements
 from faithlens.commands.sweep.trial import Notify, Trial, try_out_models
+from faithlens.errors import RunError
 from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_size
 from faithlens.store import Run, hold_folder, make_manifest
 from faithlens.store.places import Place
@@ -41,7 +42,7 @@ def run_sweep(config: SweepConfig, out: Place, *, resume: bool = False, notify: 
             trials = {model: asdict(trial) for model, trial in try_out_models(config, notify).items()}
             held.enter_context(hold_folder(out))
             run = Run.create(out, identity | {"trials": trials})
-        tried = {model: Trial(**trial) for model, trial in run.manifest["trials"].items()}
+        tried = read_trials(run, config)
         runs: dict[str, Run] = {}
         for i, member in enumerate(config.members, start=1):
             if tasks := tuple(task for task in member.tasks if task not in tried[member.model].refused):
@@ -50,6 +51,16 @@ def run_sweep(config: SweepConfig, out: Place, *, resume: bool = False, notify: 
                 runs[member.model] = run_or_read_audit(config.make_audit_config(member, tasks), folder)
         write_sweep_results(config, tried, runs, run)
     return run
+
+
+def read_trials(run: Run, config: SweepConfig) -> dict[str, Trial]:
+    """What trying out each model showed. Raises RunError where the manifest of the sweep lacks a model."""
+    entries = run.manifest["trials"]
+    if missing := [member.model for member in config.members if member.model not in entries]:
+        problem = f"the manifest.json of the sweep in {run.path} has no trial of {', '.join(missing)}"
+        raise RunError(problem, "Restore the file from a copy, or run the command again in a new folder.")
+    names = [field.name for field in fields(Trial)]
+    return {model: Trial(**{name: entry[name] for name in names}) for model, entry in entries.items()}
 
 
 def write_sweep_results(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:

@@ -1,6 +1,7 @@
 """`faithlens sweep`: exact measurements of organisms, the last checkpoint in the slope, and resumption."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from faithlens.commands.sweep.tables import ITEM_COLUMNS, MEASUREMENT_COLUMNS
 from faithlens.errors import ConfigError, ModelError, RunError
 from faithlens.model.load import load
 from faithlens.store import Run
+from faithlens.store.manifest import write_manifest
 from tests.commands.sweep.files import EARLY, KNOWN, OPTIONS, SHARE, N, write_config
 from tests.conftest import byte_tokenizer, tiny
 
@@ -133,6 +135,26 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
     pd.testing.assert_frame_equal(measurements(run), measurements(swept[0]))
     pd.testing.assert_frame_equal(items(run), items(swept[0]))
     assert run.read_json("sweep.json") == swept[0].read_json("sweep.json")
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        (None, "has no trial of O4"),
+        ({}, "has no entry trials.O4.parameters"),
+        ({"parameters": 5, "loss": "x", "seconds": 1.0, "refused": {}}, 'has "x" as trials.O4.loss'),
+        ({"parameters": 5, "loss": None, "seconds": 1.0, "refused": ["running-sum"]}, "as trials.O4.refused"),
+    ],
+)
+def test_trials_that_could_not_have_been_written_are_refused(
+    entry: dict[str, object] | None, problem: str, swept: tuple[Run, str], tmp_path: Path
+) -> None:
+    run = Run(shutil.copytree(swept[0].path, tmp_path / "out"))
+    others = {"O5": run.manifest["trials"]["O5"]}
+    write_manifest(run.path, {**run.manifest, "trials": others if entry is None else others | {"O4": entry}})
+    config = read_sweep_config(write_config(tmp_path, OPTIONS + KNOWN))
+    with pytest.raises(RunError, match=re.escape(problem)):
+        sweeping.run_sweep(config, run.path, resume=True)
 
 
 def grown(name: str, rows: int, folder: Path) -> int:
