@@ -62,8 +62,8 @@ class ReaderErrors:
 
 
 READERS: dict[str, ReaderErrors] = {
-    "mention": ReaderErrors(missed=(19, 71), invented=(0, 32)),
-    "reliance": ReaderErrors(missed=(13, 42), invented=(2, 61)),
+    "mention": ReaderErrors(missed=(14, 71), invented=(0, 32)),
+    "reliance": ReaderErrors(missed=(9, 42), invented=(2, 61)),
 }
 """The errors of `tasks.hint_mentions` on the chains with planted sayings (`judging.planted`), by classifier."""
 
