@@ -187,10 +187,9 @@ def test_what_training_showed_is_compared_question_by_question():
         [1.0, 0.75, 0.25, 4],
     ]
     assert (result["low"] < result["difference"]).all()
-    columns = make_exposures_table(result.reset_index()).columns
-    visible = [[*column.cells] for column in columns[2:5]]
-    assert visible == [["whole", "filled"], ["0.75", "0.75"], ["0.25", "1.00"]]
-    assert [cell.split(" ")[0] for cell in columns[5].cells] == ["−0.50", "0.25"]
+    rows = [[cell.plain for cell in row] for row in make_exposures_table(result.reset_index()).rows]
+    assert [row[2:5] for row in rows] == [["whole", "0.75", "0.25"], ["filled", "0.75", "1.00"]]
+    assert [row[5].split(" ")[0] for row in rows] == ["−0.50", "0.25"]
     assert compare_exposures(sum_by_question(made[0])).empty
 
 
