@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from math import inf, nan
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +14,7 @@ from faithlens.errors import MeasureError, RunError, check_choice
 from faithlens.measures.catalogue import MEASURES, UNITS, check_value
 from faithlens.store.files import quote_key
 from faithlens.store.places import Place
+from faithlens.thoughts import Finish
 
 TEXT, TEXTS, INT = pa.string(), pa.list_(pa.string()), pa.int64()
 INTS, REAL, REALS = pa.list_(pa.int64()), pa.float64(), pa.list_(pa.float64())
@@ -109,7 +110,7 @@ LIMITS = {
 """The least and the most that a number of a column can be, or of a list in it, in whatever table."""
 
 WORDS = {
-    "finish": ("stop", "length"),
+    "finish": get_args(Finish),
     "outcome": ("follows", "repairs", "ignores", "harmless", "other"),
     "asks": ("saying", "influence"),
     "judged": ("said", "denied", "unsaid", "yes", "no"),
