@@ -170,8 +170,9 @@ def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) 
     concluded = find_conclusion(chain.cot, case.question, chain.finish)
     if case.question.form == "free-form" and concluded is None and option_coverage(logprobs) < LEAST_HELD:
         raise TraceError(UNREAD, "Read the chain, which run.drafts holds: it ends without such an answer.")
-    if setting.model.thinking is None and states_answer(chain.cot, case.question):
-        answer = name_answer(setting, case, arm, index)
+    is_candidate = index < len(case.candidates)  # any other option is what the chain concludes
+    if is_candidate and setting.model.thinking is None and states_answer(chain.cot, case.question):
+        answer = case.candidates[index]
         if not is_same_answer(concluded, answer, case.question.decimal_mark):
             stated = concluded or "one that cannot be read"
             problem = f"the chain of thought under this prompt states another answer ({stated}) than is given after it"

@@ -35,7 +35,7 @@ def group_by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapp
 
 
 def _make_table(title: str, subjects: Sequence[Mapping[str, Any]]) -> FittingTable:
-    """Numbers of each subject; narrow enough for 80 columns."""
+    """Numbers of each subject."""
     measures, rows = list_measures(place="terminal"), list[tuple[str | Text, ...]]()
     for s in subjects:
         numbers = [_format_measure(s["measures"], measure.name) for measure in measures]
