@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -60,6 +61,9 @@ from faithlens.model.structure import Structure
 # No test may depend on how fast the machine is, or on what else it is doing.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+# A shell starts background jobs with SIGINT ignored, and their children too; the tests that send it are to be answered.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)  # models this small only wait for each other's threads
 

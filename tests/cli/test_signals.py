@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -16,14 +15,6 @@ from faithlens.cli import main
 from faithlens.commands import score as scoring
 
 WORDS = ["-m", "O4", "-t", "running-sum", "-n", "6", "--batch", "2", "--assays", "baselines"]
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """A shell starts background jobs with SIGINT ignored; here it is answered, however the tests were started."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, *words: str, command: str = "audit") -> int | str | None:
