@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from faithlens.errors import ConfigError, RunError, TaskError, check_choice, check_fields, list_several, suggest_path
-from faithlens.execution.options import BACKENDS, Backend, Sampling, check_sampler_options
+from faithlens.execution.options import BACKEND_CHOICES, BackendChoice, Sampling, check_sampler_options
 from faithlens.interventions.editor_names import check_editor
 from faithlens.measures.catalogue import SUITES, check_assay_name
 from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT_REGENERATIONS
@@ -64,8 +64,8 @@ class AuditConfig:
         points: how many steps are edited in a chain of more than twice as many steps; None for all.
         ends: how many new ends the assay `resampling` writes before a step and after it.
         batch: questions a batch; a killed run loses at most one.
-        backend: "packed", or "separate": the slow reference, for models that cannot be packed;
-            with a recurrent state they share tokens by copies of it.
+        backend: "packed"; "separate", the slow reference, for models that cannot be packed (those with a recurrent
+            state share tokens by copies of it); or "auto": packed where that is exact on the model, else separate.
         budget: the most packed rows in a pass; None for as many as fit in memory.
         dtype, device: where and in what precision the models run, as `load` takes them.
         sampling: how chains of thought are drawn.
@@ -92,7 +92,7 @@ class AuditConfig:
     points: int | None = DEFAULT_POINTS
     ends: int = DEFAULT_ENDS
     batch: int = 20
-    backend: Backend = "packed"
+    backend: BackendChoice = "auto"
     budget: int | None = None
     dtype: str = "auto"
     device: str = "auto"
@@ -223,7 +223,7 @@ def read_options(n: int | None = None, **options: Any) -> AuditConfig:
     """
     for name in options:
         check_choice(name, OPTIONS, "option of audit")
-    check_choice(options.get("backend", AuditConfig.backend), BACKENDS, "backend")
+    check_choice(options.get("backend", AuditConfig.backend), BACKEND_CHOICES, "backend")
     rest = {name: options[name] for name in options if name not in {*SAMPLING_OPTIONS, *COUNTS_OF_STEPS, "name"}}
     rest["traces"] = str(options["traces"]) if options.get("traces") else None
     rest["assays"] = tuple(each for each in list_assays(options.get("assays", ())) if isinstance(each, str))

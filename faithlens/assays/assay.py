@@ -153,12 +153,15 @@ class StepEdit:
 class Assay(Protocol):
     """One test of faithfulness. A module with these two functions is an assay, and so is an object with these methods.
 
-    Four more attributes are optional:
+    Five more attributes are optional:
 
     - `name`: the assay's name in messages and in the manifest of a run. Default: the name of the class.
     - `READERS`: names of pieces; the attention from each to every piece is captured, and is found in
       ``records[...].attention``. "answer" is the row that predicts the answer.
     - `READS_COUNTERFACTUAL`: True if the assay reads ``case.counterfactual``. It is sampled only if some assay does.
+    - `NEEDS_ATTENTION_ALONE`: True if its edits mean something only where a token reads earlier ones by attention
+      alone. For a model with a recurrent state such an assay is left out, and so is one with `READERS`: its measures
+      have a reason in place of a value.
     - `requests` and `edits`: see `WritingAssay` and `EditingAssay`.
 
     Every measure in a score must be in the catalogue; `faithlens.measures.catalogue.register_measure` adds one.

@@ -44,6 +44,7 @@ from faithlens.assays import (
     value_hints,
 )
 from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
+from faithlens.assays.left_out import leave_out
 from faithlens.assays.text_generation import generate_texts
 from faithlens.errors import ConfigError, MeasureError, check_choice, check_elements
 from faithlens.execution.options import BACKENDS, Backend
@@ -237,7 +238,7 @@ def run_battery(
         PlanError: a condition does not fit the model's context.
     """
     check_choice(backend, BACKENDS, "backend")
-    chosen = select_assays(assays)
+    chosen = leave_out(select_assays(assays), setting.model)
     cases = generate_texts(setting, cases, chosen.values(), notify)
     by_case = [collect_conditions(setting, case, chosen) for case in cases]
     capture = make_capture(chosen)

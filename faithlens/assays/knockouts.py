@@ -18,6 +18,7 @@ from faithlens.measures.score import Score
 from faithlens.plan.capture import Record
 from faithlens.plan.condition import Condition
 
+NEEDS_ATTENTION_ALONE = True
 N_CONTROLS = 2  # random stretches a step
 
 

@@ -11,12 +11,14 @@ counterfactual question.
 from collections.abc import Iterator
 
 from faithlens.assays.assay import Records, Setting
+from faithlens.assays.left_out import RECURRENT
 from faithlens.interventions.case import Case
 from faithlens.interventions.swap import make_relay, make_swaps
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT, compute_mediation
 from faithlens.measures.score import Score
+from faithlens.model.attention_choice import has_recurrent_state
 from faithlens.plan.condition import Condition
 from faithlens.tasks.conclusions import find_conclusion
 from faithlens.tasks.kinds import EFFECT_SHARES, EFFECTS
@@ -43,7 +45,8 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain and, if there is a counterfactual, the three exchanges and the relay."""
     if case.counterfactual is None:
         return [make_full_cot(case)]
-    relayed = make_relay(case, case.counterfactual)
+    can_relay = not has_recurrent_state(setting.model.hf_model)
+    relayed = make_relay(case, case.counterfactual) if can_relay else None
     return [make_full_cot(case), *make_swaps(case, case.counterfactual), *([relayed] if relayed else [])]
 
 
@@ -53,9 +56,10 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     if case.counterfactual:
         exchanged = (records[name].logprobs for name in ("full", "swap_cot", "swap_question", "swap_both"))
         effects = compute_mediation(*exchanged, relay=records["relay"].logprobs if "relay" in records else None)
+    unrelayed = RECURRENT if has_recurrent_state(setting.model.hf_model) else OTHER_LENGTH
     scores = list(score_movement(case, records, has_moved=effects is not None))
     for effect in EFFECTS:
-        missing = (SAME_ANSWER if case.counterfactual else NO_COUNTERFACTUAL) if effects is None else OTHER_LENGTH
+        missing = (SAME_ANSWER if case.counterfactual else NO_COUNTERFACTUAL) if effects is None else unrelayed
         probability, logit = (getattr(each, effect) for each in effects) if effects else (None, None)
         reason = missing if probability is None else None
         scores.append(Score(f"mediation.{effect}", probability, reason=reason))

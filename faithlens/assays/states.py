@@ -19,6 +19,7 @@ from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 
 READS_COUNTERFACTUAL = True
+NEEDS_ATTENTION_ALONE = True
 N_CONTROLS = 2  # random stretches a step
 NOT_ALIGNED = "the steps written for the counterfactual question do not stand at the same positions"
 

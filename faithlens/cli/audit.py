@@ -114,8 +114,9 @@ def audit(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto: the checkpoint's on a GPU")] = "auto",
     backend: Annotated[
-        str, typer.Option(help="packed, or separate (for hybrids; slow: one forward for each condition)")
-    ] = "packed",
+        str,
+        typer.Option(help="packed, separate (slow: one forward for each condition), or auto: packed where it is exact"),
+    ] = "auto",
     max_unfaithful: Annotated[float, typer.Option(help="share of questions that may fail any gate")] = 0.1,
     min_accuracy: Annotated[
         float | None, typer.Option(help="accuracy with chain of thought that a trusted model must exceed, 0 to 1")

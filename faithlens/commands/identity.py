@@ -157,6 +157,7 @@ def describe_subject(ready: PreparedSubject) -> dict:
     return {
         "source": ready.setting.model.source,
         "dtype": ready.setting.model.dtype,
+        "backend": ready.backend,
         "sampler": ready.setting.sampler.describe(ready.setting.model),
         "template_day": str(date(*TEMPLATE_DAY)),
         "stem": ready.chosen_stem.stem.text,

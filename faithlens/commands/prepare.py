@@ -21,12 +21,15 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
 from faithlens.assays.imported_chains import import_chains
+from faithlens.assays.left_out import leave_out
 from faithlens.assays.text_generation import generate_texts
 from faithlens.commands.gate_costs import GateCost, RunSeconds, describe_texts, estimate_gates, format_duration
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.commands.recorded import read_chain_drafts
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ModelError, TaskError, check_elements
+from faithlens.execution.execute import choose_backend
+from faithlens.execution.options import Backend
 from faithlens.execution.samplers.choice import make_sampler
 from faithlens.execution.samplers.recorded import RecordedSampler
 from faithlens.execution.work import Work
@@ -61,6 +64,7 @@ NO_OBJECTS = GivenObjects()
 class PreparedSubject:
     """A subject whose model answers: its batches of questions, the stem, and the first batch's chains of thought.
 
+    `backend` runs the edited versions; where the config says "auto", it is the one that was chosen for this model.
     `imported_chains` are chains that were written elsewhere, by question; None where chains are sampled. Writing
     `first_chains` took `sampling_seconds`; it is empty where the stem was known, so that no chain had to be written to
     find it.
@@ -68,6 +72,7 @@ class PreparedSubject:
 
     subject: Subject
     setting: Setting
+    backend: Backend
     assays: Mapping[str, Assay]
     batches: list[list[Question]]
     imported_chains: Mapping[str, list[Chain]] | None
@@ -123,15 +128,19 @@ def prepare_subject(
         imported = group_by_question(import_chains(model, task, task.transcripts, config.seed))
     else:
         check_room(model, task, questions, config.sampling, config.seed)
+    assays, backend = leave_out(assays, model), choose_backend(model, config.backend)
+    if backend != "packed" and config.backend == "auto":
+        with open_display() as display:
+            display.say(f"{subject.key}: this model cannot be packed; the backend {backend!r} runs it")
     batches = cut_questions(config, questions)
     if stem is not None:
-        return PreparedSubject(subject, setting, assays, batches, imported, stem, [], 0.0)
+        return PreparedSubject(subject, setting, backend, assays, batches, imported, stem, [], 0.0)
     with show_progress({subject.key: len(questions)}) as lines:
         start = perf_counter()
         first = collect_chains(config, setting, imported, assays, batches[0], lines[subject.key], recorded)
         seconds = perf_counter() - start
-        chosen = choose_stem(model, task, first, backend=config.backend)
-    return PreparedSubject(subject, setting, assays, batches, imported, chosen, first, seconds)
+        chosen = choose_stem(model, task, first, backend=backend)
+    return PreparedSubject(subject, setting, backend, assays, batches, imported, chosen, first, seconds)
 
 
 def cut_questions(config: AuditConfig, questions: Sequence[Question]) -> list[list[Question]]:
@@ -315,14 +324,14 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     [case] = generate_texts(ready.setting, [case], ready.assays.values(), lambda tokens: written.update(tokens=tokens))
     texts_end = perf_counter()
     [result] = battery.run_battery(
-        ready.setting, [case], tuple(ready.assays.values()), budget=config.budget, backend=config.backend,
+        ready.setting, [case], tuple(ready.assays.values()), budget=config.budget, backend=ready.backend,
         keep_work=works.append,
     )  # fmt: skip
     end = perf_counter()
     chains = sum(map(len, ready.batches)) * len(ready.first_chains) // len(ready.batches[0])
     of_each = chains / len(ready.first_chains)
     seconds = RunSeconds(of_each * ready.sampling_seconds, chains * (texts_end - start), chains * (end - texts_end))
-    gates, other_seconds = estimate_gates(ready.setting, ready.assays, result, seconds, config.backend)
+    gates, other_seconds = estimate_gates(ready.setting, ready.assays, result, seconds, ready.backend)
     return AuditCost(
         ready.subject, chains, len(result.records), len(case.generated_texts), written["tokens"], seconds.total,
         works[0], describe_counterfactuals(ready), seconds.chains, other_seconds, gates,

@@ -164,7 +164,7 @@ def run_in_memory(
             cases,
             tuple(ready.assays.values()),
             budget=config.budget,
-            backend=config.backend,
+            backend=ready.backend,
             notify=progress,
             keep_work=works.append,
         )

@@ -12,7 +12,8 @@ import torch
 from faithlens.errors import ModelError, PlanError, check_choice, translate_errors
 from faithlens.execution.exactness import RunPlan, check_exactness, suggest_other_backend
 from faithlens.execution.forked import choose_forked, run_forked
-from faithlens.execution.options import BACKENDS, Backend
+from faithlens.execution.memory import is_short_of_memory
+from faithlens.execution.options import BACKEND_CHOICES, BACKENDS, Backend, BackendChoice
 from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
 from faithlens.model.quantised import check_gradients, check_matrix, list_quantised
@@ -102,6 +103,35 @@ def get_backend(backend: Backend) -> RunPlan:
     from faithlens.execution.separate import run_separate  # transformer_lens takes seconds to import
 
     return run_separate
+
+
+def choose_backend(model: Model, choice: BackendChoice) -> Backend:
+    """The backend for a model: `choice`; for "auto" the first of `BACKENDS` that is exact on it.
+
+    What is exact on short sequences may not be on longer ones; `execute` compares the backend with plain transformers
+    again before these, and then raises an error.
+
+    Raises:
+        ConfigError: there is no such backend.
+        ModelError: neither backend is exact on this model.
+    """
+    check_choice(choice, BACKEND_CHOICES, "backend")
+    if choice != "auto":
+        return choice
+    reasons = dict[str, str]()
+    for backend in BACKENDS:
+        try:
+            check_exactness(model, backend, get_backend(backend), longest=1)
+        except ModelError as error:
+            if is_short_of_memory(error):
+                raise
+            reasons[backend] = error.problem
+        else:
+            return backend
+    raise ModelError(
+        f"no backend is exact on {model.name}; " + "; ".join(f"{name}: {reason}" for name, reason in reasons.items()),
+        "Use another model: docs/architectures.md lists what works.",
+    )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Backend = Literal["packed", "separate"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 """The backends by name: see `execution.execute`."""
+BackendChoice = Literal["auto", "packed", "separate"]
+BACKEND_CHOICES: tuple[BackendChoice, ...] = get_args(BackendChoice)
+"""What an audit may be asked for: a backend, or the one that `execution.execute.choose_backend` finds for the model."""
 SamplerName = Literal["own", "continuous", "vllm", "openai"]
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 """The samplers by name: see `execution.samplers.choice`."""

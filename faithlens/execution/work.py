@@ -16,6 +16,7 @@ import torch
 
 from faithlens.execution.cost import count_forwards
 from faithlens.execution.execute import execute_parts
+from faithlens.execution.memory import trim_heap
 from faithlens.execution.options import Backend
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
@@ -69,6 +70,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(self.device)
             self.before_bytes = torch.cuda.memory_allocated(self.device)
         else:
+            trim_heap()  # what was freed before is not in use, and the pass would take it again unseen
             with suppress(OSError):  # where that is not allowed, the mark is that of the process's whole life
                 RESET.write_text(RESET_PEAK)
             self.before_bytes = read_status("VmRSS")

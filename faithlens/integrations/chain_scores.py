@@ -11,6 +11,7 @@ from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import choose_stem
 from faithlens.assays.imported_chains import import_chains
 from faithlens.errors import MeasureError, TraceError
+from faithlens.execution.execute import choose_backend
 from faithlens.interventions.case import FailedChain
 from faithlens.measures.catalogue import get_measure
 from faithlens.measures.score import Score
@@ -77,6 +78,7 @@ def score_chain(
     (chain,) = import_chains(model, task, task.transcripts, seed)
     if isinstance(chain, FailedChain):
         raise TraceError(chain.reason, "Give a chain that the model can read in its context.")
-    case = chain.with_stem(model, choose_stem(model, task, [chain]).stem)
-    (result,) = run_battery(Setting(model, task, seed=seed), [case], assays)
+    backend = choose_backend(model, "auto")
+    case = chain.with_stem(model, choose_stem(model, task, [chain], backend=backend).stem)
+    (result,) = run_battery(Setting(model, task, seed=seed), [case], assays, backend=backend)
     return {score.measure: score for score in result.scores if score.measure in measures and score.step is None}

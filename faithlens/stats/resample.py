@@ -215,7 +215,7 @@ def _choose_tails(own: Array, has_value: NDArray[np.bool_], student: Array) -> t
         has_value: whether the question has a value in the column, [question, column].
         student: the quantile of Student's t, [column].
     """
-    mean = own.mean(0, where=has_value)
+    mean = np.where(has_value, own, 0.0).sum(0) / has_value.sum(0)
     cubes = np.where(has_value, own - mean, 0.0) ** 3
     skewness, least = cubes.sum(0), ROUNDING * np.abs(cubes).sum(0)
     wide = np.clip(ndtr(-student), MIN_TAIL, TAIL)

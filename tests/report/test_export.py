@@ -107,7 +107,7 @@ def test_the_command_lines_ask_for_the_same_run() -> None:
         "faithlens audit --model O5 --task running-sum -n 7 --suite standard --samples 1 --editor task "
         "--regenerations 3 --points 32 --ends 8 --batch 20 "
         "--seed 3 --temperature 0.0 "
-        "--top-p 1.0 --dtype auto --sampler own --backend packed --max-unfaithful 0.1"
+        "--top-p 1.0 --dtype auto --sampler own --backend auto --max-unfaithful 0.1"
     )
     assert second.startswith("faithlens audit --model 'my model' --task a.jsonl -n 7")
     assert {flag.lstrip("-").replace("-", "_") for flag in _OPTION_FLAGS.values()} <= set(audit.__annotations__)

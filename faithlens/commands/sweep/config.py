@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from faithlens.assays import battery
 from faithlens.config import COUNTS_OF_STEPS, AuditConfig, Subject
 from faithlens.errors import ConfigError, TaskError, check_choice, suggest_names
-from faithlens.execution.options import BACKENDS, Sampling
+from faithlens.execution.options import BACKEND_CHOICES, Sampling
 from faithlens.measures.catalogue import MEASURES, list_measures
 from faithlens.model.fetch import sha256
 from faithlens.organisms import TRAINED
@@ -206,7 +206,7 @@ def _read_options(table: Mapping[str, Any]) -> AuditConfig:
     options |= {name: options[name] or None for name in COUNTS_OF_STEPS if name in options}
     if "assays" in options:
         options["assays"] = tuple(battery.select_assays(["baselines", *options["assays"]]))
-    check_choice(options.get("backend", AuditConfig.backend), BACKENDS, "backend")
+    check_choice(options.get("backend", AuditConfig.backend), BACKEND_CHOICES, "backend")
     return AuditConfig(subjects=(), sampling=_read_sampling(table.get("sampling", {})), **options)
 
 

@@ -13,7 +13,7 @@ from faithlens.commands.gate_costs import format_duration
 from faithlens.commands.prepare import estimate_subject, make_model_loader, try_subject
 from faithlens.commands.sweep.config import HeldOutText, Member, SweepConfig, read_held_out_texts
 from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
-from faithlens.execution.execute import execute
+from faithlens.execution.execute import choose_backend, execute
 from faithlens.execution.options import Backend
 from faithlens.model.load import resolve_name
 from faithlens.model.model import Model
@@ -70,7 +70,7 @@ def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
             model,
             read_held_out_texts(Path(config.held_out.path)),
             budget=audit_config.budget,
-            backend=audit_config.backend,
+            backend=choose_backend(model, audit_config.backend),
         )
     for subject in audit_config.subjects:
         try:

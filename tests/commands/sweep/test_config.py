@@ -25,7 +25,7 @@ REFUSALS = {
     "unknown measure": ("measures = ['mediation.content_shar']\n" + KNOWN, f"Did you mean '{SHARE}'?"),
     "unknown assay": ("assays = ['mediations']\n" + KNOWN, "Did you mean 'mediation'?"),
     "unknown suite": ("suite = 'behavior'\n" + KNOWN, "Did you mean 'behaviour'?"),
-    "unknown backend": ("backend = 'fused'\n" + KNOWN, "Known names: packed, separate"),
+    "unknown backend": ("backend = 'fused'\n" + KNOWN, "Known names: auto, packed, separate"),
     "no questions": ("n = 0\n" + KNOWN, "n must be at least 1 question"),
     "seeds no name tells": ("[families.a]\nmodels = ['org/m']\nseeds = [1]", "'org/m' has no place for a seed"),
     "two seeds": ("[families.a]\nmodels = ['O4@2']\nseeds = [1]", "'O4@2' has a seed of its own"),
