@@ -10,12 +10,12 @@ is made for `CHUNK_ROWS` rows at a time.
 For example, a float32 model with d_model 48, 2 key/value heads of width 8, an MLP of width 96 and 261 tokens, and one
 pass of 36 rows of which one is read::
 
-    residual stream, four times    36 rows * 4 * 48 numbers * 4 bytes = 27,648    the final norm makes copies
+    residual stream, three times   36 rows * 3 * 48 numbers * 4 bytes = 20,736    the final norm makes float32 copies
     keys and values                36 rows * 32 numbers * 4 bytes     =  4,608
     inside of a block              36 rows * 4 * 96 numbers * 4 bytes = 55,296
     logits of the rows read        3 * 4 bytes * 1 row * 261 tokens   =  3,132
     masks of attention             4 bytes * (1 + 2 + ... + 36) keys  =  2,664    of branches of few rows only
-                                                                total = 93,348
+                                                                total = 86,436
 """
 
 import os
@@ -113,10 +113,11 @@ def estimate_peak_bytes(model: Model, plan: Plan, packed: PackedPass, capture: C
     written = len({rows.edit.component for rows in packed.overwrites}) * d_model
     read_rows = len({row for placement in packed.placements for option in placement.reads for row, _ in option})
     logits = 3 * 4 * min(CHUNK_LOGITS, read_rows * config.vocab_size)
-    stream = rows * (4 * d_model + kv + written) * size
+    stream = rows * (3 * d_model * max(4, size) + (kv + written) * size)
     within = chunk * 4 * inner * size
     if capture.attribution:  # a backward pass needs what every block has computed
-        stream, within = stream * model.n_layers, rows * 4 * inner * size * model.n_layers
+        stream = rows * (4 * d_model + kv + written) * size * model.n_layers
+        within = rows * 4 * inner * size * model.n_layers
     return stream + within + logits + count_mask_bytes(packed) + count_captured_bytes(model, plan, packed, capture)
 
 
