@@ -118,6 +118,7 @@ _SPELLED_OUT = (
     ),
     (rf"\[{_WORDS}\]", rf"\[/{_WORDS}\]"),
     (rf"<\|{_WORDS}\|>", rf"<\|/{_WORDS}\|>"),
+    (r"<\|im_start\|>think\b", r"<\|im_start\|>answer\b"),  # s1
 )  # fmt: skip
 _IN_WORDS = (
     (r"\A\s*here is my thought process:", r"here is my response:"),  # Granite 3.2

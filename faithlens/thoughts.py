@@ -29,13 +29,13 @@ BETWEEN_BLOCKS = "\n\n"
 """The text between the thoughts of two blocks."""
 
 _CONTROL = (
-    r"(?:<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|<[a-z]{1,10}\|>|</?s>|<eos>|<end_of_turn>"
-    r"|\[EOS\]|\[/?INST\])"
+    r"(?:<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|<[a-z]{1,10}\|>|</?s>|<(?:[a-z]{1,10}:)?(?:eos|bos|pad|eot)>"
+    r"|<end_of_turn>|<SPECIAL_[0-9]{1,4}>|\[(?:EOS|BOS|PAD|EOT|/?INST)\]|\[e~\[)"
 )
 _LAST_CONTROL = re.compile(rf"{_CONTROL}\Z", re.IGNORECASE)
 _ENDS = r"(?:<\|(?:im_end|eot_id|end|eom_id|endoftext|end_of_text|eot)\|>|<end_of_turn>)"  # of an earlier turn
 _HEAD = re.compile(
-    rf"\s*(?:{_ENDS}|(?:<\|channel\|>\s*(?:final|commentary)\s*)?<\|(?:message|content|begin_of_solution|START_RESPONSE)\|>"
+    rf"\s*(?:{_ENDS}|(?:<\|channel\|>\s*(?:final|commentary)\s*)?<\|(?:message|content|begin_of_solution|START_RESPONSE|START_TEXT)\|>"
     r"|<\|(?:im_start|start|begin|start_header_id)\|>\s*(?:assistant|model)(?:<\|end_header_id\|>)?"
     r"|<start_of_turn>model|<\|channel\|>\s*(?:final|commentary))\s*",
     re.IGNORECASE,

@@ -65,9 +65,15 @@ _CHOOSES = re.compile(
 _CALLED_RIGHT = re.compile(
     r"\s*(?:option|choice|answer)?\s*(?:is|was|must be|should be|has to be)\s+"
     r"(?:clearly |therefore |thus )?(?:(?:the )?(?:correct|right|best)\b"
-    r"|(?:the|my|our) (?:final )?(?:answer|choice|pick)\b)"
+    r"|(?:the|my|our) (?:final )?(?:answer|choice|pick)\b|the only (?:\w+ ){0,3}?(?:that|which|left)\b)"
+    r"|\s+(?:seems|looks|appears)(?: to be)? (?:the )?(?:correct|right|best)\b|\s+remains(?=[.,!])"
 )
 _CONCLUDES = r"(?:(?i:\bso|\bhence|\bthus|\btherefore|\bconsequently)[,:]?\s+(?:(?i:it is|it must be)\s+)?)"
+_COMES_TO = (  # in the last sentence
+    r"(?i:(?:\b(?:it|this) (?:is|must be|should be|has to be|would be)|\b(?:only|has to|must|should) be"
+    r"|\b(?:is|matches|corresponds to)(?=\s+(?:option|choice|letter|answer))"
+    r"|\b(?:leaves|leaving|gives)(?: us)?(?: with)?)(?: only| just| clearly| therefore)?)\s+(?![0-9])"
+)
 _TAGGED = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.I | re.S)
 _CLAUSE = re.compile(r"[.;!](?:\s|$)")
 _LONGEST_SENTENCE = 2_000  # characters of one that are read
@@ -131,7 +137,9 @@ def states_answer(text: str, question: Question) -> bool:
 def keep_asserted(text: str, question: Question) -> str:
     """`text` with blanks in place of what it does not assert, where answers to `question` are looked for."""
     text = _WRAPPER.sub(r"\1", text)
-    names = rf"(?:option )?\((?:{make_labels_pattern(question)})\)|(?-i:{make_names_pattern(_list_deniable(question))})"
+    labels = make_labels_pattern(question)
+    bare = rf"(?-i:(?:{labels})(?<=[A-Z])(?<!I)(?=\s*(?:[.,;!)]|$|but\b)))"
+    names = rf"(?:option )?(?:\((?:{labels})\)|\b{bare})|(?-i:{make_names_pattern(_list_deniable(question))})"
     return blank_unasserted(text, names, any(name.casefold() in VERDICTS for name in map_names(question)))
 
 
@@ -172,14 +180,15 @@ def _find_statements(text: str, question: Question) -> Iterator[_Statement]:
         if question.choices or re.fullmatch(r"\W*\w+\W*", _take_sentence(text, match.start(), match.end()).text):
             places.append((match.start(), match.end(), _take_sentence))
     if question.choices:
-        label = rf"(\(?(?:{make_labels_pattern(question)})\)?)"
+        label = rf"(\(?(?:{make_labels_pattern(question)})\)?|\((?i:{make_labels_pattern(question)})\))"
         bare = rf"(?<![\w(])(?:(?i:option |choice ))?{label}(?![\w)])"
         named = [match for match in re.finditer(bare, text) if _CALLED_RIGHT.match(text, match.end())]
         # "so 7" may be a value on the way where numbers follow, unlike "so B" or "so (7)"
         is_number = all(each.isdigit() for each in question.candidates)
         last_digit = max((match.start() for match in re.finditer(r"\d", text)), default=0) if is_number else 0
-        announced = rf"(?:{_CONCLUDES}|(?:^|\n|[.!]\s+)(?i:(?:final )?answer )|\b(?i:only be ))(?:option )?"
-        concluded = rf"{announced}{label}(?=[.!]*\s*(?:$|\n|[.!]\s))|(?<!\w){label} it is\b"
+        announced = rf"(?:{_CONCLUDES}|(?:^|\n|[.!]\s+)(?i:(?:final )?answer )|{_COMES_TO}(?=[^\n]{{1,12}}\s*$))"
+        kind = "(?:(?i:option|choice|letter|answer) )?"
+        concluded = rf"{announced}{kind}{label}(?=[.!]*\s*(?:$|\n|[.!]\s))|(?<!\w){label} it is\b"
         for match in re.finditer(concluded, text):
             is_on_the_way = is_number and match[1] and match[1].isdigit() and match.end(1) <= last_digit
             named += [] if is_on_the_way else [match]

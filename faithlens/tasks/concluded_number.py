@@ -4,18 +4,23 @@
    part of an expression that is not read ("5!", `larger_expressions`).
 2. Otherwise, and in a sentence that is no such statement, it is the number after the last "=", unless a calculation
    goes on there.
-3. Without "=", list the numbers, and leave out those that name something else: a year, a day of a month, a time, a
-   remainder, a line or a step.
-4. Leave out those after a preposition ("in 5 days", "of 12") if others remain.
+3. Without "=", list the numbers, after the last "so" if some stand there, and leave out those that name something else:
+   a year, a day of a month, a time, a remainder, a line or a step, a calculation in brackets at the end. A remainder
+   that the question asks for is the answer.
+4. Leave out those after a preposition ("in 5 days", "of 12"), of a purpose ("needed to cover 6 rows") or of a person
+   beside ("..., who ran 5 km") if others remain.
 5. If several remain, the last counts if a verb or a colon says that it is the result ("5 and 7 are 12").
 6. Alternatives ("5 or 7", "3 to 5") give no number, and neither does a sentence that is only a list ("5, 7", "1 000",
    "5 hens and 7 ducks").
 7. A distance ("5 more than Tom has") counts only if the question asks for one, or if it is calculated ("= 5 more").
+8. In words a number is read at the end of a clause, and in a conclusion ("So there are two hens in the yard.") before
+   what the question is about.
 
 For example, "In 2019 she earned 60 dollars in 5 days." comes to 60, and "She has 22 red and 24 blue ones." to nothing.
 """
 
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
 
@@ -59,15 +64,74 @@ _LISTED_BEFORE = re.compile(r"(?:^|[:;,.]\s|\b(?:and|or|then)\s)[*_]*(?P<bracket
 _LISTED_AFTER = re.compile(r"[).][*_]*\s+(?=(?P<next>\S))")
 _IS_MOMENT = rf"(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?![a-z])|\s+o['’]clock|\s?[ap]\.?m\b|\s+(?:BC|AD|B\.C\.|A\.D\.)"
 _MOMENT_AFTER = re.compile(_IS_MOMENT)
-_NAMED_AFTER = re.compile(
-    rf"{_IS_MOMENT}|\s+(?:\w+\s+)?(?:(?:is|are|was|were|being)\s+)?left\s?-?over|\s+(?:as|is the) (?:a )?remainder"
-    r"|s\b(?<=[0-9]0s)"
+_LEFT_OVER_AFTER = re.compile(
+    r"\s+(?:\w+\s+)?(?:(?:is|are|was|were|being)\s+)?left\s?-?over|\s+(?:as|is the) (?:a )?remainder"
 )
+_NAMED_AFTER = re.compile(rf"{_IS_MOMENT}|{_LEFT_OVER_AFTER.pattern}|s\b(?<=[0-9]0s)")
 _PREPOSITION = re.compile(
     r"(?:(?:(?:[0-9]|\bhalf|third|quarter|each|some|most|all|out|percent|one|two|three)\s+(?:\w+\s+)?|%\s+)of|\b(?:in|for|per|by|at|on|within|during|after|before|every|each|with|from|than|over|under|between|across|among|until"
     r"|since|as))\s+(?:(?:only|just|about|the|an?|all|her|his|their|our|its|these|those|each|every|first|last|next|other|only)"
     r"\s+)?[\\$€£(]*$",
     re.I,
+)
+_SAID_BESIDE = re.compile(
+    r"(?:,\s+(?:who|whose|whom|where)\b|\b(?:which|that) (?:has|have|had|holds?|contains?)\s)[^,;.]*$"
+    r"|\b(?:needed|required|enough|sufficient|used|in order)\s+to\s+\w+\s+(?:\w+\s+)?[\\$€£(]*$",
+    re.I,
+)
+"""What says of the number after it that it belongs to another thing or to a purpose."""
+_TURN = re.compile(
+    r"(?:^\W*|[,;:—–-]\s*|\band\s+)(?:so|hence|thus|therefore)\b(?!-|\s+(?:far|many|much|few|long|that|on|as)\b)", re.I
+)
+_ASIDE = re.compile(r"(?<=\s)\((?P<inside>[^()]*)\)[\s.!*_]*$")
+_EXPLAINS_ASIDE = re.compile(r"\s*(?:since|because|as|check)\b", re.I)
+_REMAINDER_BEFORE = re.compile(r"\b(?:remainder|modulo|mod)(?: of| is| will be|:| =)?\s*$", re.I)
+_ASKS_REMAINDER = re.compile(
+    r"\b(?:how|what|which|find|determine|compute|calculate)\b[^.?!]*\b(?:remainders?|left[\s-]?over)\b", re.I
+)
+_OPENS_CONCLUSION = re.compile(
+    r"\W*(?:so|hence|thus|therefore|altogether|finally|in (?:total|all|conclusion)|this means)\b", re.I
+)
+_DETERMINER = re.compile(
+    r"\b(?:the|th[eo]se|both|all|any|each|other|last|first|next|of|my|your|his|her|its|our|their)\s+$", re.I
+)
+_WORD = re.compile(r"[a-z]{3,}", re.I)
+_SMALL_WORDS = frozenset(
+    {
+        "and",
+        "are",
+        "can",
+        "did",
+        "does",
+        "for",
+        "from",
+        "has",
+        "have",
+        "her",
+        "his",
+        "how",
+        "into",
+        "left",
+        "less",
+        "many",
+    }
+    | {
+        "more",
+        "much",
+        "must",
+        "now",
+        "than",
+        "that",
+        "the",
+        "their",
+        "there",
+        "they",
+        "was",
+        "were",
+        "what",
+        "will",
+        "with",
+    }
 )
 _RESULT_BETWEEN = re.compile(
     r"\b(?:is|are|was|were|be|makes?|making|gives?|giving|leaves?|leaving|gets?|got|equals?|becomes?|have|has|so"
@@ -173,11 +237,15 @@ def read_concluded_number(sentence: str, question: Question) -> Value | None:
     decimal_mark = question.decimal_mark
     if (whole := read_value(sentence, decimal_mark)) is not None:
         return whole if whole.is_number else None
-    sentence = sentence.rstrip()  # so that "(7)" before a line break is no number of a list
+    sentence = _hide_aside(sentence.rstrip())  # "(7)" before a line break is no number of a list
     enumerator = ENUMERATOR.match(sentence)
-    start = enumerator.end() if enumerator else 0
+    start = _find_turn(sentence, enumerator.end() if enumerator else 0)
     equals = sentence.rfind("=")
-    numbers = [number for number in _find_numbers(sentence, decimal_mark) if number.start >= max(start, equals + 1)]
+    found = [number for number in _find_numbers(sentence, decimal_mark) if number.start >= start]
+    remainders = [number for number in found if _is_remainder(sentence, number)]
+    if len(remainders) == 1 and _ASKS_REMAINDER.search(question.text):
+        return remainders[0].value
+    numbers = [number for number in found if number.start > equals]
     if equals >= start and numbers:
         if _stands_before(_OR_BEFORE, sentence, equals) or offers_numbers(sentence[equals + 1 :], decimal_mark):
             return None
@@ -186,7 +254,9 @@ def read_concluded_number(sentence: str, question: Question) -> Value | None:
             return None
         return None if is_bound(sentence, result.start, result.stop) else _apply_minus(sentence, result)
     if not numbers:
-        return None if equals >= start else _read_words_at_end(sentence[start:])
+        if equals >= start or re.search("[0-9]", sentence[start:]):
+            return None
+        return _read_words_at_end(sentence[start:]) or _read_counted_words(sentence[start:], question)
     if offers_numbers(sentence, decimal_mark) or _is_unfinished(sentence, numbers[-1]):
         return None
     stated = [
@@ -195,9 +265,11 @@ def read_concluded_number(sentence: str, question: Question) -> Value | None:
         if not names_something_else(sentence, number.start, number.stop)
         and not _is_other_distance(sentence, number.stop, question)
     ]
-    free = [number for number in stated if not _stands_before(_PREPOSITION, sentence, number.start)]
-    if not free and any(_is_free_bound(sentence, number) for number in numbers):
-        return None  # "at least 5 boxes for 40 pens"
+    free = [number for number in stated if not _is_beside(sentence, number)]
+    if not free and any(
+        _is_free_bound(sentence, number) or _is_other_distance(sentence, number.stop, question) for number in numbers
+    ):
+        return None  # "at least 5 boxes for 40 pens", "5 more than Tom, who has 8"
     chosen = free or stated
     if not chosen or (len(chosen) > 1 and not _RESULT_BETWEEN.search(sentence, chosen[-2].stop, chosen[-1].start)):
         return None
@@ -226,6 +298,38 @@ def offers_numbers(statement: str, decimal_mark: DecimalMark = ".") -> bool:
     return False
 
 
+def _hide_aside(sentence: str) -> str:
+    """`sentence` with blanks for a bracket at its end that only says where a number before it comes from."""
+    aside = _ASIDE.search(sentence)
+    if aside is None or not re.search("[0-9]", sentence[: aside.start()]):
+        return sentence
+    start, stop = aside.span("inside")
+    numbers = [number for number in _find_numbers(sentence, ".") if start <= number.start < stop]
+    is_calculated = "=" not in aside["inside"] and any(is_operand(sentence, each.start, each.stop) for each in numbers)
+    if not (is_calculated or _EXPLAINS_ASIDE.match(aside["inside"])):
+        return sentence
+    return sentence[: start - 1] + " " * (stop - start + 2) + sentence[stop + 1 :]
+
+
+def _find_turn(sentence: str, start: int) -> int:
+    """Where the conclusion of `sentence` begins: after the last "so" with a number after it; else at `start`."""
+    last_digit = max((digit.start() for digit in re.finditer("[0-9]", sentence)), default=0)
+    turns = [turn.end() for turn in _TURN.finditer(sentence, start)]
+    if turns and _read_words_at_end(sentence[turns[-1] :]):
+        return turns[-1]
+    return max((turn for turn in turns if turn <= last_digit), default=start)
+
+
+def _is_remainder(sentence: str, number: FoundValue) -> bool:
+    after = _LEFT_OVER_AFTER.match(sentence, number.stop)
+    return bool(after or _stands_before(_REMAINDER_BEFORE, sentence, number.start))
+
+
+def _is_beside(sentence: str, number: FoundValue) -> bool:
+    """Whether a number says when, for what or of whom, so that another one of the sentence is its result."""
+    return any(_stands_before(pattern, sentence, number.start) for pattern in (_PREPOSITION, _SAID_BESIDE))
+
+
 def _stands_before(pattern: re.Pattern[str], text: str, place: int) -> bool:
     """Whether `pattern`, which ends in "$", stands just before `place`."""
     return pattern.search(text, max(0, place - _NEAR), place) is not None
@@ -248,7 +352,7 @@ def _apply_minus(sentence: str, number: FoundValue) -> Value:
 
 def _is_free_bound(sentence: str, number: FoundValue) -> bool:
     is_bounded = is_bound(sentence, number.start, number.stop)
-    return is_bounded and not _stands_before(_PREPOSITION, sentence, number.start)
+    return is_bounded and not _is_beside(sentence, number)
 
 
 def _is_unfinished(sentence: str, number: FoundValue) -> bool:
@@ -323,3 +427,21 @@ def _read_words_at_end(sentence: str) -> Value | None:
                     return None
                 return Value(Fraction(number)) if _stands_before(_RESULT_VERB, clause, token.start()) else None
     return None
+
+
+def _read_counted_words(sentence: str, question: Question) -> Value | None:
+    """The only number in words of a conclusion, if it counts what the question is about: "So two hens are here"."""
+    written = write_words_as_digits(sentence)
+    numbers = _find_numbers(written, question.decimal_mark)
+    if not _OPENS_CONCLUSION.match(sentence) or len(numbers) != 1 or _DETERMINER.search(written[: numbers[0].start]):
+        return None
+    counted = _WORD.findall(written[numbers[0].stop :])[:2]
+    return (
+        read_concluded_number(written, question)
+        if _list_stems(counted) & _list_stems(_WORD.findall(question.text))
+        else None
+    )
+
+
+def _list_stems(words: Iterable[str]) -> set[str]:
+    return {word.lower().rstrip("s") for word in words if word.lower() not in _SMALL_WORDS}

@@ -21,7 +21,7 @@ from faithlens.tasks.stated_moment import read_concluded_moment, read_stated_mom
 from faithlens.tasks.values import Value, find_values, read_value
 
 _OPENING = r"(?:[\s*_$\"'“‘\[{]|\\[(\[]|(?i:option |choice |letter ))*"
-_AFTER = r"(?=\s*(?:[.,:;!?*_$\"'”’)\]}–—]|\\[)\]]|$|\n|-\s|(?:because|since)\b))"
+_AFTER = r"(?=\s*(?:[.,:;!?*_$\"'”’)\]}–—]|\\[)\]]|$|\n|-\s|(?:because|since|as|rather than|instead of)\b))"
 _NEGATION = re.compile(r"\b(?:not|neither|nor|never|cannot|isn['’]t|wasn['’]t|can['’]t|doesn['’]t)\b", re.I)
 _TURN = re.compile(r"[,;:]?\s(?:so|but|hence|thus|therefore)\b", re.I)
 _COMES_TO = (
@@ -64,7 +64,7 @@ def read_concluded_name(sentence: str, question: Question) -> str | None:
         if (last := re.search(came_to, sentence)) and last[1] != "I" and not _NEGATION.search(sentence):
             by_case = {name.casefold(): answer for name, answer in map_names(question).items()}
             return last[1] or map_names(question).get(last[2]) or by_case[last[2].casefold()]
-        bare = re.fullmatch(rf"[\s*_$(\[]*({make_labels_pattern(question)})[\s*_$)\].:]*", sentence)
+        bare = re.fullmatch(rf"[\s*_$(\[]*({make_labels_pattern(question)})[\s*_$)\].:,]*", sentence)
         labels = set(re.findall(rf"\(({make_labels_pattern(question)})\)", sentence))
         if bare and (bare[1] != "I" or labels):
             return bare[1]

@@ -27,7 +27,9 @@ _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot|x(?=\s?[0-9(]))\s*[0-9(]"
 _RESULT = re.compile(rf"={_OPENING}({NUMBER_PATTERN})(?![0-9])(?!{_OPERATION})")
 _NAMES_BEFORE = re.compile(
-    r"(?:[\^_]\{?|[\w)]\*\*|[0-9]:|\\sqrt\[|\b(?:option|choice)\s\(?|\b(?:choose|pick|select)\s\()[-−]?$", re.I
+    r"(?:[\^_]\{?|[\w)]\*\*|[0-9]:|\\sqrt\[|\b(?:option|choice)\s\(?|\b(?:choose|pick|select)\s\()[-−]?$"
+    r"|\b[a-z]\w*\($|\b[a-z]{2,}-$|\b(?:not|past)\s$",
+    re.I,
 )
 _NAMES_AFTER = re.compile(r":[0-5][0-9]|\s?[ap]\.?m\b|\s?\^\s?[{(]?[-−]?\w|\*\*[0-9({]|\.[0-9]", re.I)
 _FOR_A_REASON = (
@@ -37,6 +39,18 @@ _FOR_A_REASON = (
 """A step that only chooses an option, and says why."""
 _DURATION_BEFORE = re.compile(
     r"\b(?:in|for|within|during|after|per|every|each)\s+(?:the\s+)?(?:(?:first|last|next|about|only)\s+)?$", re.I
+)
+_PART_OF_BEFORE = re.compile(r"[0-9]\s+(?:\w+\s+)?(?:left |out )?of\s+(?:the\s+)?[\\$€£]*$", re.I)
+_ONLY_PLANS = re.compile(
+    r"[^0-9=]*\b(?:add|subtract|multiply|divide|sum up|compute|calculate|find|compare|look at|consider)\b"
+    r"(?:(?!\b(?:is|are|to (?:get|make|reach|obtain|have|be|give)|gets?|getting|gives?|giving|makes?|making|leaves?"
+    r"|leaving|have|has|so|then|which|result|total)\b|[=:]).)*$",
+    re.I | re.S,
+)
+"""A step that says what is to be calculated, and not what comes out."""
+_ONLY_DENIES = re.compile(
+    rf"[^=]*(?:\b(?:is|are|was|were|does|do|can|could|will)\s?not|n['’]t)(?:\s\w+){{0,2}}?\s[$€£]?{NUMBER_PATTERN}[^0-9=]*$",
+    re.I,
 )
 _CALCULATED = rf"{NUMBER_PATTERN}(?:\s*(?:[-+*/×÷−]|\b(?:plus|minus|times)\b)\s*{NUMBER_PATTERN})+"
 _REASONS = (
@@ -58,6 +72,13 @@ _REASONS = (
 )
 """Words after a result that say where it comes from."""
 _TIME_UNIT = re.compile(r"\s+(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b", re.I)
+_FOUND = re.compile(
+    r"=|\b(?:so|hence|thus|therefore|then|now|total|altogether|left|remain\w*|answer|result|gets?|gives?|makes?|leaves?|becomes?"
+    r"|equals?|sum|difference|plus|minus|times|after|finally)\b",
+    re.I,
+)
+"""What says of a number that it was found, and not only given."""
+_LONGEST_NUMBER = 1_000  # characters; Python reads no integer of more than 4,300 digits
 MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
 
@@ -87,9 +108,11 @@ def find_stated_span(step: str) -> tuple[int, int] | None:
     """Where `find_stated_value` stands in `step`, half open; None where it states none."""
     start, claim = _find_start(step), hide_reasons(step)
     spans = _list_results(claim, _RESULT.finditer(claim, start))
-    if not spans and not any(pattern.match(step) for pattern in _FOR_A_REASON):
-        spans = _list_results(claim, _match_numbers(claim, start))
-    counted = [span for span in spans if not _is_duration(claim, *span)]
+    if not spans and not any(pattern.match(step) for pattern in (*_FOR_A_REASON, _ONLY_PLANS, _ONLY_DENIES)):
+        equals = claim.rfind("=") if re.search("[0-9]", claim[claim.rfind("=") + 1 :]) else -1
+        numbers = _match_numbers(claim, max(start, equals + 1))
+        spans = _list_results(claim, numbers)
+    counted = [span for span in spans if not _is_beside(claim, *span)]
     return (counted or spans or [None])[-1]
 
 
@@ -114,26 +137,30 @@ def _list_results(step: str, matches: Iterable[re.Match[str]]) -> list[tuple[int
     return [
         (start, stop)
         for start, stop in spans
-        if not any(first <= start < last for first, last in dates)
+        if stop - start <= _LONGEST_NUMBER
+        and not any(first <= start < last for first, last in dates)
         and not _NAMES_BEFORE.search(step[max(0, start - 12) : start])
         and not _NAMES_AFTER.match(step, stop)
         and not names_something_else(step, start, stop)
     ]
 
 
-def _is_duration(step: str, start: int, stop: int) -> bool:
-    """Whether a number says how long something takes: "in 5 days"."""
-    return bool(_DURATION_BEFORE.search(step[max(0, start - 20) : start]) and _TIME_UNIT.match(step, stop))
+def _is_beside(step: str, start: int, stop: int) -> bool:
+    """Whether a number says how long something takes, or what a result is a part of: "in 5 days", "9 left of 20"."""
+    before = step[max(0, start - 20) : start]
+    return bool(_PART_OF_BEFORE.search(before) or (_DURATION_BEFORE.search(before) and _TIME_UNIT.match(step, stop)))
 
 
 def misstate(step: str, question: Question, rng: random.Random) -> str | None:
     """`step` with its stated result replaced by a wrong number of the same length; None where it states none.
 
+    A step that only repeats numbers of the question states none.
+
     Numbers that mean something else in `question` (true values, answers offered, operands) or stand in the step are
     avoided while others are left; true values are the last to be given up.
     """
     span = find_stated_span(step)
-    if span is None:
+    if span is None or _only_quotes(step, question):
         return None
     old = step[slice(*span)]
     wrong = list_slips(old)
@@ -141,6 +168,13 @@ def misstate(step: str, question: Question, rng: random.Random) -> str | None:
     busy = true | {*question.candidates, *question.choices, *find_numbers(question.text), *find_numbers(step)}
     fresh = [slip for slip in wrong if slip not in busy] or [slip for slip in wrong if slip not in true] or wrong
     return step[: span[0]] + rng.choice(fresh) + step[span[1] :]
+
+
+def _only_quotes(step: str, question: Question) -> bool:
+    """Whether all numbers of `step` stand in the question, and nothing says that one of them was found."""
+    claim = hide_reasons(step)
+    given = {number for text in (question.text, *question.choices) for number in find_numbers(text)}
+    return set(find_numbers(claim[_find_start(claim) :])) <= given and not _FOUND.search(claim)
 
 
 def _find_start(step: str) -> int:

@@ -3,7 +3,8 @@
 1. Find each line break and each end of a sentence: a full stop, exclamation mark or question mark before white space.
 2. Drop a break inside a displayed formula, and between a formula and the line that introduces it with a colon.
 3. Drop a full stop that belongs to an enumerator ("1. Add") or to an abbreviation within a sentence ("Mr. Lee",
-   "J. R. Smith", "No. 5", "at 8 a.m. on foot"; `tasks.abbreviations`), and three dots before a small letter.
+   "J. R. Smith", "No. 5", "at 8 a.m. on foot"; `tasks.abbreviations`), three dots before a small letter, and "…"
+   unless it ends a word before a capital.
 4. Drop the mark that ends quoted words where the sentence goes on with a small letter (she asks "Why?" and leaves).
 5. Cut the text after each remaining break; white space belongs to the step before it.
 6. Join a piece without a letter or digit (a rule, a bracket) to its neighbour.
@@ -31,9 +32,16 @@ ENUMERATOR = re.compile(
 )
 """A pattern for the number at the start of a list item or step: "1. ", "- (b) ", "**Step 2:** "."""
 
-_DISPLAY_MARK = re.compile(r"(?::[*_]*\s++)?(?:\\\[|\$\$)|\\\]")  # with the colon that announces it
+_ENVIRONMENT = (
+    r"\{(?:align(?:ed|at)?|array|cases|displaymath|eqnarray|equation|flalign|gather(?:ed)?|multline|[bpv]?matrix|split)"
+    r"\*?\}"
+)
+_OPENS_DISPLAY = re.compile(  # with the colon that announces it
+    rf"(?::[*_]*\s++)?(?:\\\[|(?P<dollars>\$\$)|\\begin(?P<environment>{_ENVIRONMENT}))"
+)
+_DISPLAY_MARK = re.compile(rf"{_OPENS_DISPLAY.pattern}|\\\]|\\end(?P<ended>{_ENVIRONMENT})")
 _CLOSING = r"""(?:["')\]}*_$”’]|\\\)|\\\])*"""
-_BREAK = re.compile(rf"(?<![^\S\r\n])[^\S\r\n]*[\r\n]\s*|(?<![.!?])[.!?]++{_CLOSING}\s+|[。！？]+\s*")
+_BREAK = re.compile(rf"(?<![^\S\r\n])[^\S\r\n]*[\r\n]\s*|(?<![.!?…])[.!?…]++{_CLOSING}\s+|[。！？]+\s*")
 _QUOTED_MARK = re.compile(r"""[.!?]+["”]\s+""")
 _WINDOW = 120  # characters before a full stop that are looked at, so that long texts take linear time
 
@@ -76,11 +84,18 @@ def _find_displays(text: str) -> deque[tuple[int, int]]:
     """The spans of the displayed formulas that are closed, in order."""
     displays, opened = deque[tuple[int, int]](), dict[str, int]()
     for mark in _DISPLAY_MARK.finditer(text):
-        kind = "$" if mark[0].endswith("$") else "["
-        if kind in opened and not mark[0].endswith("["):
-            displays.append((opened[kind], mark.end()))
-            opened.clear()
-        elif not mark[0].endswith("]"):
+        environment = mark["environment"] or mark["ended"]
+        kind = environment or mark["dollars"] or "brackets"
+        may_open = _OPENS_DISPLAY.fullmatch(mark[0]) is not None
+        may_close = bool(mark["dollars"]) or not may_open
+        if kind in opened and may_close:
+            start = opened.pop(kind)
+            while displays and displays[-1][0] >= start:
+                displays.pop()  # an environment within this formula
+            displays.append((start, mark.end()))
+            if not environment:
+                opened.clear()
+        elif may_open:
             opened.setdefault(kind, mark.start())
     return displays
 
@@ -90,6 +105,10 @@ def _is_inner_stop(text: str, start: int, match: re.Match[str]) -> bool:
     if "\n" in match[0] or "\r" in match[0]:
         return False
     goes_on = text[match.end()].islower()
+    if match[0].startswith("…") and (
+        not text[match.end()].isupper() or text[max(0, match.start() - 1) : match.start()].isspace()
+    ):
+        return True
     if goes_on and (match[0].startswith("...") or _QUOTED_MARK.fullmatch(match[0])):
         return True
     if match[0][0] == "!" and text[match.start() - 1].isdecimal():  # a factorial: "There are 5! ways", "5! = 120"
