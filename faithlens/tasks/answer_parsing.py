@@ -118,7 +118,11 @@ def parse_answer(text: str, question: Question, finish: Finish = "stop") -> str 
     "length") only a statement of an answer counts, without its last word: its last sentence concludes nothing yet.
     """
     text = text if finish == "stop" else _UNFINISHED.sub("", text)
-    text = keep_asserted(text, question)
+    return parse_asserted(keep_asserted(text, question), question, finish)
+
+
+def parse_asserted(text: str, question: Question, finish: Finish = "stop") -> str | None:
+    """The same for a text in which `keep_asserted` has blanked out what it does not assert."""
     for place, stop, statement in islice(_find_statements(text, question), _MOST_STATEMENTS):
         if _offers_several(statement, question):
             return _read_conclusion(text[stop:], question)
@@ -131,7 +135,12 @@ def parse_answer(text: str, question: Question, finish: Finish = "stop") -> str 
 
 def states_answer(text: str, question: Question) -> bool:
     """Whether `text` announces an answer to `question`, be it one that can be read or not."""
-    return next(_find_statements(keep_asserted(text, question), question), None) is not None
+    return announces_answer(keep_asserted(text, question), question)
+
+
+def announces_answer(text: str, question: Question) -> bool:
+    """The same as `states_answer` for a text in which `keep_asserted` has blanked out what it does not assert."""
+    return next(_find_statements(text, question), None) is not None
 
 
 def keep_asserted(text: str, question: Question) -> str:

@@ -23,7 +23,7 @@ from faithlens.tasks.segmentation import split_steps
 
 NUMBER = (
     r"(?:\\?[$€£(])?[-−]?"
-    r"(?:[0-9](?:[.,:/]*[0-9])*+(?:%|\s?[ap]\.?m\b)?|\\[cdt]?frac\s*\{[^{}]{1,20}\}\s*\{[^{}]{1,20}\})"
+    r"(?:[0-9](?:[.,:/]*[0-9]){0,60}+(?:%|\s?[ap]\.?m\b)?|\\[cdt]?frac\s*\{[^{}]{1,20}\}\s*\{[^{}]{1,20}\})"
 )
 """Roughly a number or a time, where it is only asked whether one stands there."""
 
@@ -213,7 +213,7 @@ def _find_said_by_others(sentence: str, others: re.Pattern[str]) -> list[tuple[i
 
 def _blank_denied(text: str, names: str) -> str:
     bare = rf"(?:{names}|(?<![\w.]){NUMBER}(?!\w))"
-    value = rf"(?:[*_$]|\\[(\[])*(?:{_BOX}|{bare})"
+    value = rf"(?:[*_$]|\\[(\[]){{0,6}}(?:{_BOX}|{bare})"
     more = rf"{value}(?:(?:\s*,\s*|\s+)(?:(?:or|nor|and)\s+)?{value}|\s+(?:or|nor)\s+{value})*"
     denied = re.compile(rf"{_NEGATIONS}(?:\s+{_SMALL_WORDS}\b){{0,3}}\s*{more}", re.I)
     supposed = re.compile(rf"{_SUPPOSED}\s*{value}", re.I)

@@ -241,11 +241,11 @@ def read_concluded_number(sentence: str, question: Question) -> Value | None:
     enumerator = ENUMERATOR.match(sentence)
     start = _find_turn(sentence, enumerator.end() if enumerator else 0)
     equals = sentence.rfind("=")
-    found = [number for number in _find_numbers(sentence, decimal_mark) if number.start >= start]
-    remainders = [number for number in found if _is_remainder(sentence, number)]
+    all_numbers = [number for number in _find_numbers(sentence, decimal_mark) if number.start >= start]
+    remainders = [number for number in all_numbers if _is_remainder(sentence, number)]
     if len(remainders) == 1 and _ASKS_REMAINDER.search(question.text):
         return remainders[0].value
-    numbers = [number for number in found if number.start > equals]
+    numbers = [number for number in all_numbers if number.start > equals]
     if equals >= start and numbers:
         if _stands_before(_OR_BEFORE, sentence, equals) or offers_numbers(sentence[equals + 1 :], decimal_mark):
             return None
@@ -381,12 +381,12 @@ def _is_year(sentence: str, start: int, stop: int) -> bool:
         return False
     before = _YEAR_BEFORE.search(sentence, max(0, start - _NEAR), start)
     is_loose = before is not None and re.match("by|from|for", before[0], re.I)
-    return before is not None and not (is_loose and _TAKES_YEAR_AS_NUMBER.search(sentence, 0, start))
+    return before is not None and not (is_loose and _TAKES_YEAR_AS_NUMBER.search(sentence, max(0, start - 200), start))
 
 
 def _is_list_number(sentence: str, start: int, stop: int) -> bool:
     """Whether a number counts the items of a list within the sentence: "first (1) add, (2) count", "Plan: 1. add"."""
-    before, after = _LISTED_BEFORE.search(sentence, 0, start), _LISTED_AFTER.match(sentence, stop)
+    before, after = _LISTED_BEFORE.search(sentence, max(0, start - _NEAR), start), _LISTED_AFTER.match(sentence, stop)
     if before is None or after is None or stop - start > 2 or not sentence[start:stop].isdecimal():
         return False
     is_bracketed = sentence[stop] == ")"
@@ -435,7 +435,7 @@ def _read_counted_words(sentence: str, question: Question) -> Value | None:
     numbers = _find_numbers(written, question.decimal_mark)
     if not _OPENS_CONCLUSION.match(sentence) or len(numbers) != 1 or _DETERMINER.search(written[: numbers[0].start]):
         return None
-    counted = _WORD.findall(written[numbers[0].stop :])[:2]
+    counted = _WORD.findall(written[numbers[0].start :])[:2]
     return (
         read_concluded_number(written, question)
         if _list_stems(counted) & _list_stems(_WORD.findall(question.text))

@@ -2,7 +2,7 @@
 
 import re
 
-from faithlens.tasks.answer_parsing import keep_asserted, parse_answer, states_answer
+from faithlens.tasks.answer_parsing import announces_answer, keep_asserted, parse_answer, parse_asserted
 from faithlens.tasks.candidates import read_stated_value
 from faithlens.tasks.concluded_number import offers_numbers
 from faithlens.tasks.larger_expressions import is_distance, is_operand
@@ -12,6 +12,8 @@ from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.values import is_same_answer
 from faithlens.thoughts import Finish
 
+_LONGEST_STEP = 2_000  # characters of one that are read, from its end
+
 
 def find_conclusion(text: str, question: Question, finish: Finish = "stop") -> str | None:
     """The answer that a text states, else the value that its last step with digits states; a label of options.
@@ -20,11 +22,13 @@ def find_conclusion(text: str, question: Question, finish: Finish = "stop") -> s
     answer is stated that cannot be read ("The answer is 5 or 7."), there is none; nor where that step offers several
     numbers, or only a part of a calculation.
     """
-    stated = parse_answer(text, question, finish)
-    if stated is not None or finish == "length" or states_answer(text, question):
-        return stated
+    if finish == "length":
+        return parse_answer(text, question, finish)
     text = keep_asserted(text, question)
-    steps = [text[start:stop] for start, stop in split_steps(text)]
+    stated = parse_asserted(text, question)
+    if stated is not None or announces_answer(text, question):
+        return stated
+    steps = [text[max(start, stop - _LONGEST_STEP) : stop] for start, stop in split_steps(text)]
     last = next((step for step in reversed(steps) if re.search("[0-9]", step)), "")
     span, value = find_stated_span(last), read_stated_value(last, question.decimal_mark)
     if value is None or span is None or offers_numbers(last, question.decimal_mark):

@@ -41,6 +41,7 @@ _DURATION_BEFORE = re.compile(
     r"\b(?:in|for|within|during|after|per|every|each)\s+(?:the\s+)?(?:(?:first|last|next|about|only)\s+)?$", re.I
 )
 _PART_OF_BEFORE = re.compile(r"[0-9]\s+(?:\w+\s+)?(?:left |out )?of\s+(?:the\s+)?[\\$€£]*$", re.I)
+_OF_A_THING = re.compile(r"-[a-z]{2,}", re.I)  # "a 40-yard line"
 _ONLY_PLANS = re.compile(
     r"[^0-9=]*\b(?:add|subtract|multiply|divide|sum up|compute|calculate|find|compare|look at|consider)\b"
     r"(?:(?!\b(?:is|are|to (?:get|make|reach|obtain|have|be|give)|gets?|getting|gives?|giving|makes?|making|leaves?"
@@ -57,7 +58,7 @@ _REASONS = (
     re.compile(rf"(?P<reason>\([^()]*?(?:{_CALCULATED}|\b(?:since|because)\b)[^()]*\))", re.I),
     re.compile(
         r"(?P<reason>\b(?:(?:by|after|on|from) (?:add|tak|subtract|remov|giv|gain|los|winn|buy|find|throw|trad|putt)ing"
-        r"|because|since|once|if (?:you|we|I|one))\b(?:(?!\bso\b)[^,;])*)",
+        r"|because|since|once|if (?:you|we|I|one))\b(?:(?!\bso\b)(?:[^,;]|,(?=[0-9]{3})))*)",
         re.I,
     ),
     re.compile(
@@ -78,6 +79,7 @@ _FOUND = re.compile(
     re.I,
 )
 """What says of a number that it was found, and not only given."""
+_LONGEST_STEP = 2_000  # characters of one that are read, from its end
 _LONGEST_NUMBER = 1_000  # characters; Python reads no integer of more than 4,300 digits
 MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
@@ -106,9 +108,10 @@ def find_stated_value(step: str) -> str | None:
 
 def find_stated_span(step: str) -> tuple[int, int] | None:
     """Where `find_stated_value` stands in `step`, half open; None where it states none."""
-    start, claim = _find_start(step), hide_reasons(step)
+    skipped = max(0, len(step) - _LONGEST_STEP)
+    start, claim = max(_find_start(step), skipped), hide_reasons(step)
     spans = _list_results(claim, _RESULT.finditer(claim, start))
-    if not spans and not any(pattern.match(step) for pattern in (*_FOR_A_REASON, _ONLY_PLANS, _ONLY_DENIES)):
+    if not spans and not any(pattern.match(step, skipped) for pattern in (*_FOR_A_REASON, _ONLY_PLANS, _ONLY_DENIES)):
         equals = claim.rfind("=") if re.search("[0-9]", claim[claim.rfind("=") + 1 :]) else -1
         numbers = _match_numbers(claim, max(start, equals + 1))
         spans = _list_results(claim, numbers)
@@ -123,7 +126,7 @@ def hide_reasons(step: str) -> str:
     would be left.
     """
     for pattern in _REASONS:
-        for match in pattern.finditer(step):
+        for match in pattern.finditer(step, max(0, len(step) - _LONGEST_STEP)):
             start, stop = match.span("reason")
             if _NUMBER.search(step[:start]):
                 step = f"{step[:start]}{' ' * (stop - start)}{step[stop:]}"
@@ -146,7 +149,9 @@ def _list_results(step: str, matches: Iterable[re.Match[str]]) -> list[tuple[int
 
 
 def _is_beside(step: str, start: int, stop: int) -> bool:
-    """Whether a number says how long something takes, or what a result is a part of: "in 5 days", "9 left of 20"."""
+    """Whether a number says how long or large something is, or what a result is a part of: "in 5 days", "9 of 20"."""
+    if _OF_A_THING.match(step, stop):
+        return True
     before = step[max(0, start - 20) : start]
     return bool(_PART_OF_BEFORE.search(before) or (_DURATION_BEFORE.search(before) and _TIME_UNIT.match(step, stop)))
 
@@ -173,8 +178,10 @@ def misstate(step: str, question: Question, rng: random.Random) -> str | None:
 def _only_quotes(step: str, question: Question) -> bool:
     """Whether all numbers of `step` stand in the question, and nothing says that one of them was found."""
     claim = hide_reasons(step)
-    given = {number for text in (question.text, *question.choices) for number in find_numbers(text)}
-    return set(find_numbers(claim[_find_start(claim) :])) <= given and not _FOUND.search(claim)
+    in_question = {number for text in (question.text, *question.choices) for number in find_numbers(text)}
+    return set(find_numbers(claim[_find_start(claim) :])) <= in_question and not (
+        _FOUND.search(claim) or _RESULT.search(step)
+    )
 
 
 def _find_start(step: str) -> int:
