@@ -91,7 +91,8 @@ def collect_chains(
     answers, edits = _group_rows(own["answers"]), _group_rows(own["edits"])
     effects = _collect_effects(scores)
     numbers = _group_rows(_select_numbers(scores))
-    start = _find_shared_start([str(prompt) for prompt in traces["prompt"].unique()])
+    prompts = [str(prompt) for prompt in traces["prompt"].unique()]
+    start, end = _count_shared_start(prompts), _count_shared_end(prompts)
     chains: list[ChainEntry] = []
     for trace in _list_rows(traces):
         key = trace["question"], trace["sample"]
@@ -109,7 +110,7 @@ def collect_chains(
             "answer": judge_answer(trace["answer"], trace["predicted"]),
             "steps": len(steps),
             "effect": _find_largest(shades[shade]) if shade else None,
-            "about": shorten_line(trace["prompt"][start:], SNIPPET),
+            "about": shorten_line(trace["prompt"][start : len(trace["prompt"]) - end], SNIPPET),
         }
         detail = {
             **{name: trace[name] for name in ("prompt", "stem", "said", "answer", "predicted", "finish", "n_tokens")},
@@ -266,10 +267,15 @@ def _name_outcome(outcome: Outcome) -> str:
     return outcome.outcome if outcome.is_askable else "not askable"
 
 
-def _find_shared_start(prompts: Sequence[str]) -> int:
+def _count_shared_start(prompts: Sequence[str], bracket: str = ">") -> int:
     """How many characters all prompts begin with, up to the end of a line or of a special token."""
     if len(prompts) < 2:
         return 0
     first, last = min(prompts), max(prompts)  # what these two begin with alike, all do
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return 1 + max(first.rfind("\n", 0, length), first.rfind(">", 0, length))
+    return 1 + max(first.rfind("\n", 0, length), first.rfind(bracket, 0, length))
+
+
+def _count_shared_end(prompts: Sequence[str]) -> int:
+    """How many characters all prompts end with, from the end of a line or the start of a special token on."""
+    return _count_shared_start([prompt[::-1] for prompt in prompts], bracket="<")

@@ -45,7 +45,13 @@ def make_tables() -> dict[str, pd.DataFrame]:
     common = {"model": "M", "task": "T", "cot": " A. B.", "steps": [" A.", " B."], "answer": "1", "predicted": "1"}
     common |= {"stem": "", "said": None, "finish": "stop", "n_tokens": 9, "candidates": ["1", "2"]}
     traces = [
-        {**common, "question": name, "sample": k, "prompt": f"<bos>Q {name}?", "counterfactual": f"not {name}"}
+        {
+            **common,
+            "question": name,
+            "sample": k,
+            "prompt": f"<bos>Q {name}?\n\nThink first.<end>",
+            "counterfactual": f"not {name}",
+        }
         for name in ("first", "second")
         for k in range(2)
     ]
@@ -92,7 +98,7 @@ def test_each_chain_has_its_own_numbers() -> None:
     assert first.detail["edits"] == [{"step": 0, "kind": "mistake", "by": "the task", "after": "C.",
                                       "condition": conditions.numbers["cut@1"]}]  # fmt: skip
     assert "states what the answer needs more than once" in first.detail["sentence"]
-    assert first.line["about"] == "Q first?"  # without what all prompts begin with
+    assert first.line["about"] == "Q first?"  # without what all prompts begin and end with
     assert "edits" not in chains[1].detail
 
 
