@@ -12,7 +12,8 @@
 4. Where the question is a running sum, a step must also add what is added there and take away what is taken away, each
    number once (`sum_terms`): a true equation can be the wrong one.
 5. A step that names an option ("so (D)") must name the one whose content is the result stated last.
-6. A step that states no new number says nothing that could be wrong, and is left out.
+6. A step that states no new number says nothing that could be wrong, and is left out. A step of more than 2,000
+   characters is not read.
 
 For example, for "Ann has 5 jars. She buys 7 and then 3." with the values 12 and 15::
 
@@ -49,11 +50,13 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
 }
 _SIGNS = r"[-+*/×÷−·]|\\times|\\div|\\cdot|(?<=[\d\s)])x(?=[\s(\d])"
 _UNIT = r"(?:\\?[$€£]\s*)?"
-_TERM = rf"{_UNIT}\(?\s*[-−]?{_UNIT}{NUMBER_PATTERN}\s*%?\)?"
-_SIDE = rf"{_TERM}(?:\s*(?:{_SIGNS})\s*{_TERM})*"
+_TERM = rf"(?>{_UNIT}\(?\s*[-−]?{_UNIT}{NUMBER_PATTERN}\s*%?\)?)"
+_SIDE = rf"{_TERM}(?:\s*+(?:{_SIGNS})\s*+{_TERM})*+"  # read in one way only: with several, long sums never end
 _EQUATION = re.compile(rf"{_SIDE}(?:\s*=\s*{_SIDE})+")
 _CUT_OFF_BEFORE = re.compile(rf"[\w)]\s*(?:{_SIGNS})\s*$|\w$")
 _CUT_OFF_AFTER = re.compile(rf"\s*(?:{_SIGNS})\s*(?:[A-Za-z]\b|\()|[A-Za-z]\b")
+_LONGEST_STEP = 2_000
+"""Characters of a step that is read."""
 _MAX_LENGTH = 500
 """Characters of a calculation that is evaluated."""
 _MAX_KNOWN = 60
@@ -117,6 +120,10 @@ def check_steps(question: Question, steps: Sequence[str]) -> list[StepCheck]:
     state = Derivation(numbers, read_sum_terms(numbers, _read_all(question.values)))
     checks, before = list[StepCheck](), list[Decimal]()
     for step in steps:
+        if len(step) > _LONGEST_STEP:
+            checks.append(StepCheck("unread", f"the step has more than {_LONGEST_STEP:,} characters"))
+            before = []
+            continue
         own = _list_numbers(step)
         state.nearby = [*before, *own]
         for i, number in enumerate(own):  # the 6 of "12 - 6", "so it is 6" is more than the 6 of the question

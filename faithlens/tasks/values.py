@@ -37,6 +37,7 @@ DecimalMark = Literal[".", ","]
 
 MAX_LENGTH = 400
 """Characters of the longest text that is read as a value; also the largest power of ten."""
+_LONGEST_DECORATED = 10 * MAX_LENGTH  # with what decorates it
 
 _MINUS = "-−–‐‑－"
 _DIGIT_SPACES = "\u00a0\u2006\u2007\u2009\u202f"  # spaces that do not break a line, or are too thin to part words
@@ -123,7 +124,7 @@ def read_value(text: str, decimal_mark: DecimalMark = ".") -> Value | None:
     Raises TaskError for an unknown decimal mark.
     """
     check_choice(decimal_mark, get_args(DecimalMark), "decimal mark", TaskError)
-    bare = strip_decoration(text)
+    bare = strip_decoration(text) if len(text.strip()) <= _LONGEST_DECORATED else ""
     if not bare or len(bare) > MAX_LENGTH or _GOES_ON_FOREVER.search(text):
         return None
     return (

@@ -284,3 +284,10 @@ def test_stories_gain_and_lose() -> None:
         assert {c.verdict for c in task.check_steps(question, steps)} == {"follows"}
         bent = [*steps[:-1], steps[-1].replace(question.answer, str((int(question.answer) + 1) % 10))]
         assert task.check_steps(question, bent)[-1].verdict == "does not follow"
+
+
+@pytest.mark.parametrize("term", ["5 + ", "$5 + ", "(5 x ", "5 - $ 5 + "])
+def test_long_sums_are_read_in_one_way_only(term: str) -> None:
+    assert len(check_steps(QUESTION, [term * 100])) == 1  # 12 terms took 11 s, and each more four times as long
+    assert check_steps(UNKNOWN, [f"{'7 + ' * 30}5 = 215."])[0].verdict == "follows"
+    assert check_steps(UNKNOWN, [f"{'7 + ' * 30}5 = 214."])[0].verdict == "does not follow"

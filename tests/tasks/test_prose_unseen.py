@@ -6,10 +6,11 @@ import re
 import pytest
 
 from faithlens.tasks.answer_parsing import parse_answer
+from faithlens.tasks.derivation import check_steps
 from faithlens.tasks.numbers import find_stated_span, misstate
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import split_steps
-from faithlens.tasks.values import is_same_answer
+from faithlens.tasks.values import is_same_answer, read_value
 from faithlens.thought_markers import Thinking
 from faithlens.thoughts import read_reply
 from tests.tasks import prose_unseen as prose
@@ -84,9 +85,11 @@ def test_results_that_a_mistake_may_change(query: str, marked: str) -> None:
     assert edited[slice(*span)] != step[slice(*span)]
 
 
-@pytest.mark.parametrize("unit", ["$", "12,", "(A) ", ". ", ": ", "5) ", "so, 5 ", "(5 x "])
+@pytest.mark.parametrize("unit", ["7", " ", "$", "12,", "(A) ", ". ", ": ", "5) ", "so, 5 ", "(5 x "])
 def test_long_texts_take_linear_time(unit: str) -> None:
     text = unit * (60_000 // len(unit))  # with quadratic time each takes minutes
     parse_answer(text, make_number_question("How many?"))
     assert mark_steps(text).replace("|", "") == text
     misstate(text, make_number_question("How many?"), random.Random(0))
+    assert read_value(text) is None
+    assert [check.verdict for check in check_steps(make_number_question("How many?"), [text, "5."])] == ["unread"] * 2
