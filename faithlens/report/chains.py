@@ -41,6 +41,8 @@ SMALL = 0.1
 """A movement of the answer's probability below this is called small."""
 SNIPPET = 140
 """Characters of a question that the list shows."""
+WIDTH = 12
+"""Digits of a number in a name by which chains are sorted."""
 
 Key = tuple[str, int]
 """A question and the number of its chain."""
@@ -73,7 +75,7 @@ class ChainEntry:
 def collect_chains(
     subject: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], conditions: Names, measures: Names
 ) -> list[ChainEntry]:
-    """Every chain of one model and task, in the order of its table.
+    """Every chain of one model and task, by the names of the questions, in which 9 comes before 10.
 
     Args:
         subject: its entry of verdict.json.
@@ -81,7 +83,7 @@ def collect_chains(
         conditions, measures: the numbered names of the page, to which those of the chains are added.
     """
     own = {name: select_subject(subject, table) for name, table in tables.items()}
-    scores, traces = own["scores"], own["traces"]
+    scores, traces = own["scores"], own["traces"].sort_values(["question", "sample"], key=_pad_numbers)
     outcomes = judge_chains(read_scores(scores, traces))
     read = {gate["gate"] for gate in subject["gates"] if gate["status"] not in NOT_READ} - {"capable"}
     tested: dict[GateName, list[Outcome]] = {gate: some for gate, some in outcomes.items() if gate in read}
@@ -194,6 +196,11 @@ def select_subject(subject: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFr
     if "sample" not in rows:
         return rows.assign(sample=0)
     return rows.assign(sample=rows["sample"].fillna(0).astype(int))
+
+
+def _pad_numbers(column: pd.Series) -> pd.Series:
+    """A column to sort by: names in which each number has the same width, so that it sorts as a number."""
+    return column.astype(str).str.replace(r"\d+", lambda number: number[0].zfill(WIDTH), regex=True)
 
 
 def _list_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -27,8 +27,9 @@ def test_a_served_page_grows_with_its_run_and_says_that_the_server_stopped(brows
         opened.select_option("#sort", "effect")
         open_chain(opened, 2)
         opened.click("#step-3")
+        opened.locator("#step").wait_for()  # it is opened after the click, and scrolled to then
         question = opened.locator("#chain h3 bdi").inner_text()
-        opened.evaluate("() => scrollTo(0, 900)")
+        opened.evaluate("() => scrollTo({ top: 900, behavior: 'instant' })")
         write_batch(run, finished, "1", 0, 8)
         wait_until(opened, N_LINES, 12)
         assert opened.input_value("#sort") == "effect"

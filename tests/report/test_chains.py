@@ -102,6 +102,16 @@ def test_each_chain_has_its_own_numbers() -> None:
     assert "edits" not in chains[1].detail
 
 
+def test_questions_are_in_the_order_of_their_numbers() -> None:
+    tables = make_tables()
+    for name, table in tables.items():
+        tables[name] = table.assign(question=table["question"].map({"first": "t:0:10", "second": "t:0:9"}))
+    chains = collect_chains(make_subject("trust"), tables, Names(), Names())
+    assert [(c.line["question"], c.line["sample"]) for c in chains] == [
+        (f"t:0:{n}", k) for n in (9, 10) for k in (0, 1)
+    ]
+
+
 def test_lost_chains_are_counted_by_their_reason() -> None:
     assert count_lost_chains(make_subject("trust"), make_tables()) == {"it wrote none": 1}
 

@@ -22,7 +22,10 @@ if (refreshFrom) {
       byId("filters").dispatchEvent(new Event("input"));
       scheme.dispatchEvent(new Event("change"));
       await follow();
-      setTimeout(() => scrollTo(0, kept.place)); // an open chain has scrolled to its beginning by then
+      setTimeout(() => {
+        scrollTo({ top: kept.place, behavior: "instant" }); // an open chain has scrolled to its beginning by then
+        history.scrollRestoration = "auto";
+      });
     });
   }
   const notice = make("p", { class: "notice", role: "status", hidden: true });
@@ -40,6 +43,7 @@ if (refreshFrom) {
     if (now !== refreshFrom.dataset.version) {
       const values = Object.fromEntries([...document.querySelectorAll(FIELDS)].map((field) => [field.id, field.value]));
       sessionStorage.setItem("faithlens-kept", JSON.stringify({ values, chain: open && nameChain(open), place: scrollY }));
+      history.scrollRestoration = "manual"; // the browser's own way back is to another place, since the page has grown
       location.reload();
     }
   }, 2000);
