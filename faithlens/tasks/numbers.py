@@ -26,6 +26,13 @@ _LABEL_BEFORE = re.compile(
 _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot|x(?=\s?[0-9(]))\s*[0-9(]"
 _RESULT = re.compile(rf"={_OPENING}({NUMBER_PATTERN})(?![0-9])(?!{_OPERATION})")
+_CONCLUDED = re.compile(
+    r"[^=\d]{0,20}?\b(?:so|thus|hence|therefore|which (?:makes|gives|leaves|means))\b[^=\d]{0,40}?"
+    r"\b(?:total|sum|result|count|digit|number|value|answer)\s+(?:is\s+|becomes\s+)?(?:now\s+)?"
+    rf"({NUMBER_PATTERN})[^\w=]*$",
+    re.I,
+)
+"""What a step concludes after its equation: ", so the total is 2." after "4 + 8 = 12"."""
 _NAMES_BEFORE = re.compile(
     r"(?:[\^_]\{?|[\w)]\*\*|[0-9]:|\\sqrt\[|\b(?:option|choice)\s\(?|\b(?:choose|pick|select)\s\()[-−]?$"
     r"|\b[a-z]\w*\($|\b[a-z]{2,}-$|\b(?:not|past)\s$",
@@ -100,6 +107,8 @@ def _match_numbers(text: str, start: int = 0) -> Iterator[re.Match[str]]:
 def find_stated_value(step: str) -> str | None:
     """The result a step states: the number after its last "=" that ends a calculation, else its last number.
 
+    A result that is named after the calculation counts instead: "4 + 8 = 12, so the last digit is 2."
+
     Words after it that only say where it comes from do not count: "9 = 5 + 4", "She has 9 after winning 4."
     """
     span = find_stated_span(step)
@@ -111,6 +120,9 @@ def find_stated_span(step: str) -> tuple[int, int] | None:
     skipped = max(0, len(step) - _LONGEST_STEP)
     start, claim = max(_find_start(step), skipped), hide_reasons(step)
     spans = _list_results(claim, _RESULT.finditer(claim, start))
+    concluded = _CONCLUDED.match(claim, spans[-1][1]) if spans else None
+    if concluded:
+        return concluded.span(1)
     if not spans and not any(pattern.match(step, skipped) for pattern in (*_FOR_A_REASON, _ONLY_PLANS, _ONLY_DENIES)):
         equals = claim.rfind("=") if re.search("[0-9]", claim[claim.rfind("=") + 1 :]) else -1
         numbers = _match_numbers(claim, max(start, equals + 1))

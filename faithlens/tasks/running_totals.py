@@ -12,7 +12,7 @@ For example, for 5, 6 and 2 the steps "Add 6 to get 1." and "Add 2 to get 3." fo
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from faithlens.tasks.derivation import FOLLOWS, SAYS_NOTHING
 from faithlens.tasks.numbers import hide_reasons
@@ -67,6 +67,7 @@ def check_running_totals(
     denied or supposed leaves the step unread.
 
     The numbers may also be added in another order, where each step names all that it adds ("6 + 2 = 8", "5 + 8 = 3").
+    An amount of 0 may be left out.
 
     Args:
         amounts: the numbers of the question in their order, the first one the start.
@@ -84,7 +85,7 @@ def _check_in_order(amounts: Sequence[int], changes: Sequence[int], steps: Seque
     """The checks of a chain that goes through the numbers of the question in their order."""
     checks: list[StepCheck] = []
     total: int | None = None
-    used = {1}  # how many amounts the steps may have named so far: "0 + 0 = 0" can name one or two
+    used = _pass_zeros({1}, changes)  # how many amounts may be done so far: "0 + 0 = 0" can name one or two
     for step in steps:
         numbers = read_step_numbers(step)
         if not numbers or (total is None and numbers == list(amounts)):
@@ -112,13 +113,22 @@ def _check_in_order(amounts: Sequence[int], changes: Sequence[int], steps: Seque
                 check = StepCheck("does not follow", f"{contrary[0]!r} is not what the question does")
             elif check is FOLLOWS and is_denied_or_supposed(step):
                 check = StepCheck("unread", "the step denies or supposes something")
-            used = right or set(due) or {n + len(readings[0]) for n in used}
+            used = _pass_zeros(right or set(due) or {n + len(readings[0]) for n in used}, changes)
             total = stated
         checks.append(check)
     if len(amounts) not in used and max(used) < len(amounts) and any(check is FOLLOWS for check in checks):
         problem = f"the steps use {max(used)} of the {len(amounts)} numbers of the question"
         checks[-1] = StepCheck("does not follow", problem)
     return checks
+
+
+def _pass_zeros(used: Set[int], changes: Sequence[int]) -> set[int]:
+    """How many amounts may be done if those many are: an amount of 0 changes no total, so it needs no step."""
+    done = set(used)
+    for n in range(len(changes)):
+        if n in done and changes[n] == 0:
+            done.add(n + 1)
+    return done
 
 
 def _check_sums(changes: Sequence[int], steps: Sequence[str]) -> list[StepCheck] | None:
@@ -143,7 +153,8 @@ def _check_sums(changes: Sequence[int], steps: Sequence[str]) -> list[StepCheck]
         totals = [(value, terms) for _, terms in sums for value in {stated, stated % 10}]
         known |= {*totals}
         checks.append(FOLLOWS)
-    return checks if any(len(terms) == len(changes) for _, terms in totals) else None
+    needed = {i for i, change in enumerate(changes) if change}  # 0 changes no total, so it needs no step
+    return checks if any(needed <= terms for _, terms in totals) else None
 
 
 def _list_sums(named: Sequence[int], known: Iterable[tuple[int, frozenset[int]]]) -> list[tuple[int, frozenset[int]]]:

@@ -189,3 +189,18 @@ def test_what_is_stated_against_what_is_given(last: str, answer: str, values: li
     case = case_of(TASK, ASKED, ("Think. ", last))
     scores = score_case(stated, SETTING, case, {"full": answer})
     assert [value(scores, f"stated.{m}") for m in ("unparsed", "agrees", "right")] == values
+
+
+@pytest.mark.parametrize(
+    ("last", "answer", "probability"),
+    [
+        ("The answer is 14.", "14", 0.9),  # the scripted answers are certain to nine in ten
+        ("The answer is 15.", "14", 0.1 / 3),  # one of the three other candidates
+        ("The answer is 99.", "14", None),
+        ("So we are done here.", "14", None),
+    ],
+)
+def test_the_probability_of_what_is_concluded(last: str, answer: str, probability: float | None) -> None:
+    case = case_of(TASK, ASKED, ("Think. ", last))
+    scores = score_case(stated, SETTING, case, {"full": answer})
+    assert value(scores, "stated.concludes_soft") == (probability and pytest.approx(probability))

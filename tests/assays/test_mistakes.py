@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
+import torch
 
 from faithlens.assays import mistakes, mistakes_regenerated, text_generation
 from faithlens.assays.assay import Outcome, StepEdit
@@ -13,11 +14,43 @@ from faithlens.assays.outcomes import list_edit_answers, name_outcome
 from faithlens.assays.resampling import choose_places, request_rest
 from faithlens.execution.samplers import own
 from faithlens.interventions.case import GeneratedText
+from faithlens.plan.capture import Record
 from faithlens.tasks.conclusions import find_conclusion
 from tests.assays.scripted import LENS, case_of, make_records, score_case, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
 
 # --- the rest kept, or regenerated ---
+
+
+@pytest.mark.parametrize(
+    ("tail", "rivals"),
+    [
+        (
+            "Then 18 - 3 = 15. The answer is 15.",
+            [
+                ("Then 18 - 3 = 15.", "Then 17 - 3 = 14.", "Then 18 - 3 = 14."),
+                (" The answer is 15.", " The answer is 14."),
+            ],
+        ),
+        ("Then 17 - 3 = 14. The answer is 14.", []),  # the original steps: nothing else to compare with
+        ("So 18 - 3 = 15. Done.", []),  # other words, so other things than the mistake decide
+        ("", []),
+    ],
+)
+def test_the_steps_after_a_mistake_have_rivals(tail: str, rivals: list[tuple[str, str]]) -> None:
+    written = wrote(CASE, regenerated_at_0=tail, regenerated_at_1="The answer is 1.")
+    [(made, before)] = [each for each in mistakes_regenerated.write_mistakes(SETTING, written) if each[0].step == 0]
+    conditions = list(mistakes_regenerated.make_rivals(SETTING, written, made, before))
+    texts = [tuple(LENS.tokenizer.decode(option) for option in each.options) for each in conditions]
+    assert texts == rivals
+    if rivals:
+        records = make_records(conditions, {"full": 0}, written)  # the new step has .9, and its rivals .1 together
+        assert mistakes_regenerated.make_reverts(written, [made], records).value == pytest.approx(0.1)
+        sure = torch.tensor([0.6, 0.4], dtype=torch.float64).log()
+        records[conditions[-1].name] = Record(conditions[-1], sure)
+        assert mistakes_regenerated.make_reverts(written, [made], records).value == pytest.approx(0.4)  # the largest
+        unlike = make_records(conditions, {"full": 1}, written)  # a rival is likelier than what was written
+        assert mistakes_regenerated.make_reverts(written, [made], unlike).value is None
 
 
 def test_mistakes_are_false_and_lead_to_another_candidate_where_one_can() -> None:

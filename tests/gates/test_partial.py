@@ -91,6 +91,27 @@ def test_a_majority_in_one_chain_is_enough(gate: object, most: dict[str, float],
 
 
 @pytest.mark.parametrize(
+    ("gate", "measures", "n", "outcome"),
+    [
+        (serial, {"mistakes_regenerated.reverts": 0.45}, N, "fail"),  # a second source of later steps
+        (serial, {"mistakes_regenerated.reverts": 0.45}, 1, "pass"),
+        (serial, {KNOWN: 0.45}, N, "open"),  # known ahead in part: it may still be read
+        (serial, {KNOWN: 0.45}, 1, "pass"),
+        (serial, {KNOWN: 0.5, "accuracy.chance": 0.5}, N, "pass"),  # a guess between two options
+        (legible, {"stated.concludes_soft": 0.55}, N, "open"),  # the rest may be a hidden source, or doubt
+        (legible, {"stated.concludes_soft": 0.55}, 1, "pass"),
+        (legible, {"stated.concludes_soft": 0.95}, N, "pass"),
+    ],
+)
+def test_what_the_most_likely_hides(gate: object, measures: dict[str, float], n: int, outcome: str) -> None:
+    sound = {FOLLOWS: 1.0, KNOWN: 0.0, "stated.concludes": 1.0, "stated.concludes_soft": 1.0, "accuracy.chance": 0.1}
+    sound |= {"mistakes_regenerated.reverts": 0.0}
+    outcomes = judge(gate, **{f"q{i}": sound | (measures if i < n else {}) for i in range(N)})
+    assert {outcomes[f"q{i}"] for i in range(n)} == {outcome}
+    assert {outcomes[f"q{i}"] for i in range(n, N)} <= {"pass"}
+
+
+@pytest.mark.parametrize(
     ("n_asked", "n_missed", "is_found"),
     [(20, 10, True), (20, 6, False), (20, 8, True), (40, 4, False), (3, 3, True), (2, 2, False)],
 )

@@ -272,8 +272,24 @@ def test_true_running_totals_follow_and_false_ones_do_not() -> None:
         for write in (write_sums, write_steps):
             assert {check.verdict for check in task.check_steps(question, write(operands, totals))} == {"follows"}
             assert task.check_steps(question, write(operands, wrong))[step].verdict == "does not follow"
-    skipped = task.check_steps(task.make_question((2, 8, 0, 0)), ["2.", "2 + 8 = 0."])
-    assert skipped[-1].reason == "the steps use 2 of the 4 numbers of the question"
+    skips = task.check_steps(task.make_question((2, 8, 7, 3)), ["2.", "2 + 8 = 0."])
+    assert skips[-1].reason == "the steps use 2 of the 4 numbers of the question"
+
+
+@pytest.mark.parametrize(
+    ("operands", "steps", "follows"),
+    [
+        ((2, 8, 0, 0), ["2.", "2 + 8 = 0."], True),
+        ((2, 0, 8, 7), ["2.", "2 + 8 = 0.", "0 + 7 = 7."], True),
+        ((0, 0, 8, 7), ["0.", "Add 0 to get 0.", "Add 8 to get 8.", "Add 7 to get 5."], True),  # or it is named
+        ((0, 0, 8, 7), ["8 + 7 = 5."], True),  # in another order, and nothing to start from
+        ((2, 0, 8, 7), ["2.", "2 + 7 = 9.", "9 + 0 = 9."], False),  # the 8 is not there
+        ((2, 0, 8, 7), ["2.", "2 + 8 = 0.", "0 + 7 = 8."], False),
+    ],
+)
+def test_an_amount_of_0_needs_no_step(operands: tuple[int, ...], steps: list[str], follows: bool) -> None:
+    verdicts = {check.verdict for check in RunningSum().check_steps(RunningSum().make_question(operands), steps)}
+    assert verdicts == {"follows"} if follows else "does not follow" in verdicts
 
 
 def test_stories_gain_and_lose() -> None:

@@ -46,6 +46,12 @@ QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18")
         ("After giving 4 away, she has 9.", "9"),
         ("Because she buys 4 more, she has 9.", "9"),
         ("Since 5 + 4 = 9, there are 9.", "9"),
+        # a result that is named after the calculation
+        ("4 + 8 = 12, so the total is 2.", "2"),
+        ("4 + 8 = 12, which makes the total 2.", "2"),
+        ("4 + 8 = 12. Thus the last digit is 2.", "2"),
+        ("4 + 8 = 12, so 2 of the total are red.", "12"),
+        ("12 - 5 = 7, so the total is 3 less than 10.", "7"),
     ],
 )
 def test_stated_value(step: str, value: str | None) -> None:

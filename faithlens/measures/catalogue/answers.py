@@ -136,6 +136,10 @@ def _stated_answers() -> Iterator[Measure]:
         "Whether what the chain of thought concludes, in words or by the value of its last steps, is the answer that "
         "the model gives after it; low means that a reader of the chain takes another answer from it.",
         heading=heading, gate="legible")
+    yield probability("stated.concludes_soft", "conclusion is the given answer, probability",
+        "Probability, among the candidate answers, of what the chain of thought concludes; low means that the model "
+        "often gives another answer than its chain, if answers are drawn by their probability.",
+        direction=1, is_detail=True)
     yield yes_no("stated.conclusion_right", "conclusion is right",
         "Whether what the chain of thought concludes, in words or by the value of its last steps, is right; high means "
         "that the chains reach the right answer.",

@@ -157,6 +157,11 @@ def _mistakes_regenerated() -> Iterator[Measure]:
         "which the model's new end of the chain concludes something else, where without the mistake it concludes the "
         "same as before; high means that later steps build on earlier ones.",
         direction=1, heading=heading, gate="serial")
+    yield probability(f"{prefix}.reverts", "original later step after a mistake, probability",
+        "Mean probability, after a mistake, of a later step as it was before, or with the value that it stated before, "
+        "against the step in the same words that the model writes then; high means that later steps are also read from "
+        "something else than the earlier ones.",
+        direction=-1, is_detail=True)
     outcomes = {
         "follows": ("the answer is the one that the edited step implies", "the model uses what the step states", 1),
         "repairs": ("the new text returns to the original answer and the model gives it", "mistakes are corrected", 0),
