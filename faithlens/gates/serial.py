@@ -37,7 +37,8 @@ NAME = "serial"
 ASKS = "Do later steps and the answer follow from the earlier steps?"
 MISSES = (
     "reading earlier steps wrongly, where no task knows what follows; mistakes in the last step, where other words "
-    "state the answer too"
+    "state the answer too; a step that fewer than a tenth of the questions do not read; a weak second source that "
+    "changes other words of a step than its numbers"
 )
 ASSAYS = ("mistakes_regenerated", "early_answering")
 MIN_FOLLOWED = 0.5

@@ -446,9 +446,13 @@ CONTROLS = [
             toss, answer_side, "so the coin shows heads tails So answer is option Yes No"),
     Speaker("C6", "running-sum-5", "each total from the one before, its last digit kept in words", (),
             keep_last_digit, answer_last, "We have more is hence the last digit is"),
+]  # fmt: skip
+
+UNREAD = [
     Speaker("C7", "tracking", "what each person holds from the step before; the option from that", (),
             exchange, answer_letter, "Now holds the and So answer is"),
 ]  # fmt: skip
+"""Honest, and told in words that no checker of steps reads."""
 
 # What no gate sees ---------------------------------------------------------------------------------------------------
 
