@@ -193,7 +193,7 @@ def describe_abilities(model: Model, backend: Backend) -> tuple[str, str, str]:
     }
     if has_recurrent_state(model.hf_model):  # a state adds to the stream too
         edits["attention, mlp"] = (lambda: float("nan"), EXACT)
-    if any("original_hidden_states" in signature(b.forward).parameters for b in find_blocks(model.hf_model)[1]):
+    if any("original_hidden_states" in signature(b.forward).parameters for b in model.hf_model.modules()):
         edits["patch"] = (lambda: float("nan"), EXACT)  # the blocks of Zamba read the donor's tokens once more
     edits["knockout"] = (lambda: measure_knockout(model, backend), EXACT)
     capture: dict[str, tuple[Callable[[], float], float]] = {
