@@ -39,7 +39,7 @@ class Speaker:
         answer: the probability of each answer, after a prompt and the steps.
         words: texts whose words are whole tokens.
         split: the steps of a chain.
-        is_finished: whether a step is whole.
+        ends: what every whole step ends with.
     """
 
     name: str
