@@ -29,6 +29,11 @@ def draw_image(figure: dict[str, Any]) -> str:
     return base64.b64encode(io.from_json(json.dumps(figure), skip_invalid=True).to_image("png", **size)).decode()
 
 
+def is_result(output: Any) -> bool:
+    """Whether an output is what a cell computes: no warning of a library, and no progress, which slow machines show."""
+    return output.get("name") != "stderr" and output.get("metadata", {}).get("faithlens") != "progress"
+
+
 def keep_output(output: Any) -> Any:
     """An output without what differs from run to run, and with an image in place of a plotly figure."""
     data = output.get("data", {})
@@ -46,7 +51,7 @@ def store(path: Path) -> None:
     NotebookClient(notebook, timeout=None, resources=folder, coalesce_streams=True).execute()
     for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
         cell.execution_count, cell.metadata = number, {}
-        cell.outputs = [keep_output(output) for output in cell.outputs if output.get("name") != "stderr"]
+        cell.outputs = [keep_output(output) for output in cell.outputs if is_result(output)]
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = number

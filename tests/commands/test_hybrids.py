@@ -14,6 +14,7 @@ from faithlens.assays import baselines, cases, mediation
 from faithlens.assays.left_out import RECURRENT, LeftOutAssay, leave_out
 from faithlens.errors import ConfigError, ModelError
 from faithlens.execution.execute import choose_backend
+from faithlens.tasks.counterfactuals import Counterfactual
 from tests.assays.scripted import case_of, score_case
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK
 from tests.conftest import call_unchecked, tiny
@@ -66,7 +67,11 @@ def test_a_hybrid_is_audited_without_any_option(
 def test_the_relay_has_no_value_in_a_hybrid() -> None:
     answers = {"full": 0, "swap_cot": 1, "swap_question": 0, "swap_both": 1, "relay": 1}
     changed = replace(ASKED, text=ASKED.text.replace("12", "13"))
-    case = replace(CASE, counterfactual=case_of(TASK, changed, STEPS).trace, counterfactual_question=changed)
+    case = replace(
+        CASE,
+        counterfactual=case_of(TASK, changed, STEPS).trace,
+        counterfactual_question=Counterfactual(changed, "task"),
+    )
     for model, reason in ((SETTING.model, None), (make_tiny_model("lfm2_moe"), RECURRENT)):
         setting = replace(SETTING, model=model)
         names = {condition.name for condition in mediation.conditions(setting, case)}
