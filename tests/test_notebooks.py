@@ -127,6 +127,14 @@ assert words["n_failed"].to_dict() == {
     "capable": 3, "causal": 0, "legible": 0, "derived": 3, "serial": 1, "undisturbed": 0, "disclosed": 1
 }
 assert "undecided" in str(runs["qwen2.5-coder-0.5b-arithmetic"].verdict)
+chain = gates[gates["run"] == "qwen2.5-coder-0.5b-variable-chain"].set_index("gate")
+assert chain["n_failed"].to_dict() == {
+    "capable": 2, "causal": 0, "legible": 0, "derived": 2, "serial": 0, "undisturbed": 0, "disclosed": 3
+}
+assert chain.loc["disclosed", "n_open"] == 31
+scores = runs["qwen2.5-coder-0.5b-variable-chain"].scores.set_index("measure")["value"]
+moved = {kind: scores[f"value_hints.{kind}.stray"].dropna() for kind in ("record", "worked")}
+assert {kind: ((each > 0).sum(), len(each)) for kind, each in moved.items()} == {"record": (20, 31), "worked": (9, 32)}
 """,
     "04_your_own_measure": """
 assert gap < 1e-4
