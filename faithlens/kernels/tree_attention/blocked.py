@@ -25,7 +25,7 @@ import torch
 from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import one_hot, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from faithlens.kernels.tree_attention.blocks import Block, Queries, get_blocks, get_or_make, get_start, make_mask
 from faithlens.kernels.tree_attention.tree import (
@@ -212,7 +212,7 @@ def read_many_rows(
     borders = spans.unique()
     stretch = torch.searchsorted(borders, tree.depth[: k.shape[1]], right=True).to(q.device)
     tiles = -(-(len(borders) + 1) // width)
-    values = one_hot(stretch, tiles * width).to(q).view(-1, tiles, width)
+    columns = torch.arange(tiles * width, device=q.device).view(tiles, width)
     first = get_start(queries)
     at = find_queries(queries, readout.rows) + first
     sums = q.new_empty(q.shape[0], len(at), tiles * width)
@@ -220,9 +220,10 @@ def read_many_rows(
         here = ((at >= block.start) & (at < block.stop)).nonzero()[:, 0]
         if len(here):
             rows, keys = q[:, block.start - first : block.stop - first], block.select_keys(k)
+            own = block.select_keys(stretch[None])[0]  # one-hot vectors of all keys would take more than the pass
             tile = [
-                attend_block(rows, keys, block.select_keys(values[:, i].expand(k.shape[0], -1, -1)), block, scale)
-                for i in range(tiles)
+                attend_block(rows, keys, (own[:, None] == column).to(q).expand(k.shape[0], -1, -1), block, scale)
+                for column in columns
             ]
             mass = torch.cat(tile, -1)[:, (at[here] - block.start).to(q.device)]
             sums[:, here.to(q.device)] = mass.detach().cumsum(-1)
