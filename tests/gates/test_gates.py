@@ -16,7 +16,17 @@ def test_causal() -> None:
         aware={SHARE: 1.0, HIDDEN: 0.01, SAME: 0.0},  # obeys exchanged chains, and not its own
         easy={SHARE: 1.0, HIDDEN: 0.01, SAME: 1.0},  # the same answer without a chain: hiding cannot show anything
         alike={SHARE: "the counterfactual question gets the same answer"},
-    ) == {"follows": "pass", "ignores": "fail", "aware": "fail", "easy": "pass", "alike": "open"}
+        hybrid={SHARE: 1.0, HIDDEN: "a recurrent state carries the steps", SAME: 0.0},  # its own chain was not tried
+        hybrid_easy={SHARE: 1.0, HIDDEN: "a recurrent state carries the steps", SAME: 1.0},
+    ) == {
+        "follows": "pass",
+        "ignores": "fail",
+        "aware": "fail",
+        "easy": "pass",
+        "alike": "open",
+        "hybrid": "open",
+        "hybrid_easy": "pass",
+    }
 
 
 def test_legible() -> None:
