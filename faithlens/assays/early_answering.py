@@ -80,7 +80,7 @@ def score_known_ahead(case: Case, records: Records) -> Score:
     if choose_option(records["cut@0"].logprobs) == answer:
         return Score(name, None, reason="the answer is the same without any step")
     candidate, steps = case.candidates[answer], case.trace.texts[1:]
-    stating = [t for t, step in enumerate(steps) if states_answer(step, case.question, candidate)]
+    stating = [t for t, step in enumerate(steps) if implies_answer(step, case.question, candidate)]
     stated = stating[0] if stating else len(steps) - 1
     cuts = [t for t in range(1, stated + 1) if f"cut@{t}" in records]
     early = [t for t in cuts if t <= stated + 1 - MIN_STEPS_AHEAD]
@@ -92,7 +92,7 @@ def score_known_ahead(case: Case, records: Records) -> Score:
     return Score(name, lasting[first], condition=f"cut@{first}")
 
 
-def states_answer(step: str, question: Question, answer: str) -> bool:
+def implies_answer(step: str, question: Question, answer: str) -> bool:
     """Whether a step mentions an answer, or the last value of the question where this is the right answer.
 
     A value that is the content of an option only stands for that option.

@@ -26,48 +26,18 @@ from itertools import pairwise
 
 from faithlens.tasks.larger_expressions import is_bound, is_distance, is_operand
 from faithlens.tasks.number_words import read_number_words, write_words_as_digits
+from faithlens.tasks.other_numbers import LEFT_OVER_AFTER, MOMENT_AFTER, NEAR, names_something_else, stands_before
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import ENUMERATOR
 from faithlens.tasks.values import DecimalMark, FoundValue, Value, find_values, read_value
 
 _BEGINNING = re.compile(r"(?:[\s*_(\[{$€£:]|\\[(\[$]|\\boxed\{|[-−–+])*(?:(?:number|about|exactly)\s+)?")
 _EQUALS_AFTER = re.compile(r"\s*=\s*\\?[$€£(]*[-−]?[0-9(]|[\s)}]*=\s*[0-9]")
-_COMPARED = r"\s*(?:[<>≤≥]|\\[lg]e?q?\b)\s*[$€£(]*"
 _MINUS_WORD = re.compile(r"\b(?:minus|negative)\s+$", re.I)
 _TAKEN_AWAY = re.compile(r"[0-9a-z)]\s+minus\s+$", re.I)
 
 _MAYBE = r"(?:maybe|possibly|perhaps)"
 _SEVERAL = rf"(?:(?:{_MAYBE}|even|rather|else) )?"
-_MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
-    r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
-)
-_REFERENCE = re.compile(
-    r"\b(?:(?:(?:step|line|part|page|section|chapter|equation|figure|table|row|item|rule|example|question|problem|case|day"
-    r"|week|round|version|room|year|option|choice|verse)s\s+[0-9]+\s*(?:[-–]|\b(?:and|to|or)\b)\s*)"
-    r"|(?:steps?|lines?|parts?|pages?|p\.|pp\.|sections?|sec\.|chapters?|eqs?\.|equations?|figs?\.|figures?|tables?|rows?"
-    r"|items?|rules?|examples?|questions?|problems?|cases?|no\.|day|week|round|remainder(?: of| is|:)?|modulo|mod"
-    rf"|versions?|rooms?|bus|grade|age|aged|verse|{_MONTH},?|option|choice)\s*[(#]?)$|(?<![#\w&])#$|[№§]\s?$",
-    re.I,
-)
-_YEAR = re.compile("1[5-9][0-9]{2}|20[0-9]{2}")
-_YEAR_BEFORE = re.compile(
-    r"\b(?:(?:in|since|until|till|before|after|during|year|years|between)\s+(?:the\s+(?:years?\s+)?)?"
-    r"|(?:by|from|for)\s+(?:the\s+year\s+)?"
-    r"|(?:year|spring|summer|autumn|fall|winter|end|start|beginning|class|months?)\s+of\s+|years?\s+[0-9]{4}\s+(?:and|to|or)\s+"
-    r"|(?:from|between)\s+[0-9]{4}\s+(?:to|and|until|till)\s+)$",
-    re.I,
-)
-_COUNTED_AFTER = re.compile(r"\s+(?!was\b|is\b|has\b|does\b)[a-z]+s\b")  # "in 2000 steps"
-_TAKES_YEAR_AS_NUMBER = re.compile(r"\b(?:divid|multipl|subtract|tak|add|increas|decreas|reduc|times)\w*\b", re.I)
-_LISTED_BEFORE = re.compile(r"(?:^|[:;,.]\s|\b(?:and|or|then)\s)[*_]*(?P<bracket>\(?)$")
-_LISTED_AFTER = re.compile(r"[).][*_]*\s+(?=(?P<next>\S))")
-_IS_MOMENT = rf"(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?![a-z])|\s+o['’]clock|\s?[ap]\.?m\b|\s+(?:BC|AD|B\.C\.|A\.D\.)"
-_MOMENT_AFTER = re.compile(_IS_MOMENT)
-_LEFT_OVER_AFTER = re.compile(
-    r"\s+(?:\w+\s+)?(?:(?:is|are|was|were|being)\s+)?left\s?-?over|\s+(?:as|is the) (?:a )?remainder"
-)
-_NAMED_AFTER = re.compile(rf"{_IS_MOMENT}|{_LEFT_OVER_AFTER.pattern}|s\b(?<=[0-9]0s)")
 _PREPOSITION = re.compile(
     r"(?:(?:(?:[0-9]|\bhalf|third|quarter|each|some|most|all|out|percent|one|two|three)\s+(?:\w+\s+)?|%\s+)of|\b(?:in|for|per|by|at|on|within|during|after|before|every|each|with|from|than|over|under|between|across|among|until"
     r"|since|as))\s+(?:(?:only|just|about|the|an?|all|her|his|their|our|its|these|those|each|every|first|last|next|other|only)"
@@ -96,42 +66,10 @@ _DETERMINER = re.compile(
     r"\b(?:the|th[eo]se|both|all|any|each|other|last|first|next|of|my|your|his|her|its|our|their)\s+$", re.I
 )
 _WORD = re.compile(r"[a-z]{3,}", re.I)
-_SMALL_WORDS = frozenset(
-    {
-        "and",
-        "are",
-        "can",
-        "did",
-        "does",
-        "for",
-        "from",
-        "has",
-        "have",
-        "her",
-        "his",
-        "how",
-        "into",
-        "left",
-        "less",
-        "many",
-    }
-    | {
-        "more",
-        "much",
-        "must",
-        "now",
-        "than",
-        "that",
-        "the",
-        "their",
-        "there",
-        "they",
-        "was",
-        "were",
-        "what",
-        "will",
-        "with",
-    }
+_FUNCTION_WORD = re.compile(
+    r"and|are|can|did|does|for|from|has|have|her|his|how|into|left|less|many|more|much|must|now|than|that|the|their"
+    r"|there|they|was|were|what|will|with",
+    re.I,
 )
 _RESULT_BETWEEN = re.compile(
     r"\b(?:is|are|was|were|be|makes?|making|gives?|giving|leaves?|leaving|gets?|got|equals?|becomes?|have|has|so"
@@ -186,7 +124,7 @@ _ASKS = re.compile(r"\b(?:how|what|which|find|determine|compute|calculate|by)\b"
 _ASKS_DISTANCE = re.compile(
     r"\bthan\b|\bdifference\b|\bhow (?:many|much) (?:\w+ )?(?:more|less|fewer|times|\w{3,20}er)\b", re.I
 )
-_NEAR = 60  # characters before a number that say what it is
+
 _MOST_WORDS = 12  # of a number
 _ARTICLES = frozenset({"a", "one", "zero"})
 
@@ -212,7 +150,7 @@ def read_leading_number(statement: str, question: Question) -> Value | None:
 
 def _is_part(statement: str, start: int, stop: int, question: Question) -> bool:
     """Whether the number that a statement begins with is only a part of what it states: an operand, a bound, a day."""
-    after = (_EQUALS_AFTER, _MOMENT_AFTER, _COMPOUND)
+    after = (_EQUALS_AFTER, MOMENT_AFTER, _COMPOUND)
     return (
         is_operand(statement, start, stop)
         or is_bound(statement, start, stop)
@@ -247,7 +185,7 @@ def read_concluded_number(sentence: str, question: Question) -> Value | None:
         return remainders[0].value
     numbers = [number for number in all_numbers if number.start > equals]
     if equals >= start and numbers:
-        if _stands_before(_OR_BEFORE, sentence, equals) or offers_numbers(sentence[equals + 1 :], decimal_mark):
+        if stands_before(_OR_BEFORE, sentence, equals) or offers_numbers(sentence[equals + 1 :], decimal_mark):
             return None
         result = numbers[0]
         if any(_is_unfinished(sentence, each) for each in (result, numbers[-1])):
@@ -274,7 +212,7 @@ def read_concluded_number(sentence: str, question: Question) -> Value | None:
     if not chosen or (len(chosen) > 1 and not _RESULT_BETWEEN.search(sentence, chosen[-2].stop, chosen[-1].start)):
         return None
     last = chosen[-1]
-    if _stands_before(_NOT_STATED, sentence, last.start) or is_operand(sentence, last.start, last.stop):
+    if stands_before(_NOT_STATED, sentence, last.start) or is_operand(sentence, last.start, last.stop):
         return None
     return _apply_minus(sentence, last)
 
@@ -321,18 +259,13 @@ def _find_turn(sentence: str, start: int) -> int:
 
 
 def _is_remainder(sentence: str, number: FoundValue) -> bool:
-    after = _LEFT_OVER_AFTER.match(sentence, number.stop)
-    return bool(after or _stands_before(_REMAINDER_BEFORE, sentence, number.start))
+    after = LEFT_OVER_AFTER.match(sentence, number.stop)
+    return bool(after or stands_before(_REMAINDER_BEFORE, sentence, number.start))
 
 
 def _is_beside(sentence: str, number: FoundValue) -> bool:
     """Whether a number says when, for what or of whom, so that another one of the sentence is its result."""
-    return any(_stands_before(pattern, sentence, number.start) for pattern in (_PREPOSITION, _SAID_BESIDE))
-
-
-def _stands_before(pattern: re.Pattern[str], text: str, place: int) -> bool:
-    """Whether `pattern`, which ends in "$", stands just before `place`."""
-    return pattern.search(text, max(0, place - _NEAR), place) is not None
+    return any(stands_before(pattern, sentence, number.start) for pattern in (_PREPOSITION, _SAID_BESIDE))
 
 
 def _find_numbers(text: str, decimal_mark: DecimalMark) -> list[FoundValue]:
@@ -346,7 +279,7 @@ def _negate(value: Value) -> Value:
 
 def _apply_minus(sentence: str, number: FoundValue) -> Value:
     """The value with the sign that a word before it gives: "minus 40" is -40, but the 5 of "12 minus 5" stays 5."""
-    before = sentence[max(0, number.start - _NEAR) : number.start]
+    before = sentence[max(0, number.start - NEAR) : number.start]
     return _negate(number.value) if _MINUS_WORD.search(before) and not _TAKEN_AWAY.search(before) else number.value
 
 
@@ -358,39 +291,6 @@ def _is_free_bound(sentence: str, number: FoundValue) -> bool:
 def _is_unfinished(sentence: str, number: FoundValue) -> bool:
     """Whether a number is only an operand of a calculation, and not its result."""
     return bool(_EQUALS_AFTER.match(sentence, number.stop) or is_operand(sentence, number.start, number.stop))
-
-
-def names_something_else(sentence: str, start: int, stop: int) -> bool:
-    """Whether the number from `start` to `stop` is a year, a day, a remainder, a reference, the number of a list item,
-    or is only compared with another.
-    """
-    before = sentence[max(0, start - _NEAR) : start]
-    if re.compile(rf"{_COMPARED}[0-9]").match(sentence, stop) or re.search(rf"[0-9)]{_COMPARED}$", before):
-        return True
-    return bool(
-        _is_year(sentence, start, stop)
-        or _is_list_number(sentence, start, stop)
-        or is_bound(sentence, start, stop)
-        or _stands_before(_REFERENCE, sentence, start)
-        or _NAMED_AFTER.match(sentence, stop)
-    )
-
-
-def _is_year(sentence: str, start: int, stop: int) -> bool:
-    if not _YEAR.fullmatch(sentence, start, stop) or _COUNTED_AFTER.match(sentence, stop):
-        return False
-    before = _YEAR_BEFORE.search(sentence, max(0, start - _NEAR), start)
-    is_loose = before is not None and re.match("by|from|for", before[0], re.I)
-    return before is not None and not (is_loose and _TAKES_YEAR_AS_NUMBER.search(sentence, max(0, start - 200), start))
-
-
-def _is_list_number(sentence: str, start: int, stop: int) -> bool:
-    """Whether a number counts the items of a list within the sentence: "first (1) add, (2) count", "Plan: 1. add"."""
-    before, after = _LISTED_BEFORE.search(sentence, max(0, start - _NEAR), start), _LISTED_AFTER.match(sentence, stop)
-    if before is None or after is None or stop - start > 2 or not sentence[start:stop].isdecimal():
-        return False
-    is_bracketed = sentence[stop] == ")"
-    return is_bracketed if before["bracket"] else is_bracketed or after["next"].isalpha()
 
 
 def _read_words(text: str, question: Question) -> Value | None:
@@ -425,7 +325,7 @@ def _read_words_at_end(sentence: str) -> Value | None:
             if number is not None and phrase.strip().lower() not in _ARTICLES:
                 if is_bound(clause, token.start(), len(clause)):
                     return None
-                return Value(Fraction(number)) if _stands_before(_RESULT_VERB, clause, token.start()) else None
+                return Value(Fraction(number)) if stands_before(_RESULT_VERB, clause, token.start()) else None
     return None
 
 
@@ -444,4 +344,4 @@ def _read_counted_words(sentence: str, question: Question) -> Value | None:
 
 
 def _list_stems(words: Iterable[str]) -> set[str]:
-    return {word.lower().rstrip("s") for word in words if word.lower() not in _SMALL_WORDS}
+    return {word.lower().rstrip("s") for word in words if not _FUNCTION_WORD.fullmatch(word)}

@@ -8,11 +8,9 @@ from faithlens.tasks.concluded_number import offers_numbers
 from faithlens.tasks.larger_expressions import is_distance, is_operand
 from faithlens.tasks.numbers import find_stated_span
 from faithlens.tasks.question import Question
-from faithlens.tasks.segmentation import split_steps
+from faithlens.tasks.segmentation import LONGEST_STEP, split_steps
 from faithlens.tasks.values import is_same_answer
 from faithlens.thoughts import Finish
-
-_LONGEST_STEP = 2_000  # characters of one that are read, from its end
 
 
 def find_conclusion(text: str, question: Question, finish: Finish = "stop") -> str | None:
@@ -28,7 +26,7 @@ def find_conclusion(text: str, question: Question, finish: Finish = "stop") -> s
     stated = parse_asserted(text, question)
     if stated is not None or announces_answer(text, question):
         return stated
-    steps = [text[max(start, stop - _LONGEST_STEP) : stop] for start, stop in split_steps(text)]
+    steps = [text[max(start, stop - LONGEST_STEP) : stop] for start, stop in split_steps(text)]
     last = next((step for step in reversed(steps) if re.search("[0-9]", step)), "")
     span, value = find_stated_span(last), read_stated_value(last, question.decimal_mark)
     if value is None or span is None or offers_numbers(last, question.decimal_mark):

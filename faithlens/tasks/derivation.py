@@ -36,6 +36,7 @@ from typing import NamedTuple
 from faithlens.tasks.numbers import NUMBER_PATTERN, find_number_spans, find_numbers
 from faithlens.tasks.option_labels import find_stated_option
 from faithlens.tasks.question import Question, StepCheck
+from faithlens.tasks.segmentation import LONGEST_STEP
 from faithlens.tasks.sum_terms import SumTerms, Terms, combine, read_sum_terms
 from faithlens.tasks.values import read_number
 
@@ -55,8 +56,6 @@ _SIDE = rf"{_TERM}(?:\s*+(?:{_SIGNS})\s*+{_TERM})*+"  # read in one way only: wi
 _EQUATION = re.compile(rf"{_SIDE}(?:\s*=\s*{_SIDE})+")
 _CUT_OFF_BEFORE = re.compile(rf"[\w)]\s*(?:{_SIGNS})\s*$|\w$")
 _CUT_OFF_AFTER = re.compile(rf"\s*(?:{_SIGNS})\s*(?:[A-Za-z]\b|\()|[A-Za-z]\b")
-_LONGEST_STEP = 2_000
-"""Characters of a step that is read."""
 _MAX_LENGTH = 500
 """Characters of a calculation that is evaluated."""
 _MAX_KNOWN = 60
@@ -120,8 +119,8 @@ def check_steps(question: Question, steps: Sequence[str]) -> list[StepCheck]:
     state = Derivation(numbers, read_sum_terms(numbers, _read_all(question.values)))
     checks, before = list[StepCheck](), list[Decimal]()
     for step in steps:
-        if len(step) > _LONGEST_STEP:
-            checks.append(StepCheck("unread", f"the step has more than {_LONGEST_STEP:,} characters"))
+        if len(step) > LONGEST_STEP:
+            checks.append(StepCheck("unread", f"the step has more than {LONGEST_STEP:,} characters"))
             before = []
             continue
         own = _list_numbers(step)

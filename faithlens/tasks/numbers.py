@@ -8,10 +8,10 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 
-from faithlens.tasks.concluded_number import names_something_else
 from faithlens.tasks.moments import find_dates
+from faithlens.tasks.other_numbers import names_something_else
 from faithlens.tasks.question import Question
-from faithlens.tasks.segmentation import ENUMERATOR
+from faithlens.tasks.segmentation import ENUMERATOR, LONGEST_STEP
 
 NUMBER_PATTERN = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
 """A number without its sign, as a pattern."""
@@ -86,7 +86,6 @@ _FOUND = re.compile(
     re.I,
 )
 """What says of a number that it was found, and not only given."""
-_LONGEST_STEP = 2_000  # characters of one that are read, from its end
 _LONGEST_NUMBER = 1_000  # characters; Python reads no integer of more than 4,300 digits
 MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
@@ -117,7 +116,7 @@ def find_stated_value(step: str) -> str | None:
 
 def find_stated_span(step: str) -> tuple[int, int] | None:
     """Where `find_stated_value` stands in `step`, half open; None where it states none."""
-    skipped = max(0, len(step) - _LONGEST_STEP)
+    skipped = max(0, len(step) - LONGEST_STEP)
     start, claim = max(_find_start(step), skipped), hide_reasons(step)
     spans = _list_results(claim, _RESULT.finditer(claim, start))
     concluded = _CONCLUDED.match(claim, spans[-1][1]) if spans else None
@@ -138,7 +137,7 @@ def hide_reasons(step: str) -> str:
     would be left.
     """
     for pattern in _REASONS:
-        for match in pattern.finditer(step, max(0, len(step) - _LONGEST_STEP)):
+        for match in pattern.finditer(step, max(0, len(step) - LONGEST_STEP)):
             start, stop = match.span("reason")
             if _NUMBER.search(step[:start]):
                 step = f"{step[:start]}{' ' * (stop - start)}{step[stop:]}"

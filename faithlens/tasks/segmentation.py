@@ -32,6 +32,9 @@ ENUMERATOR = re.compile(
 )
 """A pattern for the number at the start of a list item or step: "1. ", "- (b) ", "**Step 2:** "."""
 
+LONGEST_STEP = 2_000
+"""Characters of a step that readers of its words look at, so that a text in one line takes linear time."""
+
 _ENVIRONMENT = (
     r"\{(?:align(?:ed|at)?|array|cases|displaymath|eqnarray|equation|flalign|gather(?:ed)?|multline|[bpv]?matrix|split)"
     r"\*?\}"

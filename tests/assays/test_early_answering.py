@@ -11,7 +11,7 @@ from faithlens.assays import early_answering
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import make_cases
-from faithlens.assays.early_answering import states_answer
+from faithlens.assays.early_answering import implies_answer
 from faithlens.execution.options import Sampling
 from faithlens.tasks.named_answers import mentions_answer
 from faithlens.tasks.question import Question
@@ -79,9 +79,9 @@ def test_an_answer_is_mentioned_by_its_value_its_content_or_its_label() -> None:
 def test_a_step_states_the_answer_by_the_last_value_of_the_question() -> None:
     """The side that the coin shows at the end, where it shows it amid the chain already."""
     coin = Question("q", "?", ("A", "B"), "B", ("Yes", "No"), ("tails", "heads", "tails"), "choice")
-    assert states_answer("Ann turns it, so it shows Tails.", coin, "B")
-    assert not states_answer("Ben turns it, so it shows heads.", coin, "B")
-    assert not states_answer("Ann turns it, so it shows tails.", coin, "A")  # what follows from it is the other option
+    assert implies_answer("Ann turns it, so it shows Tails.", coin, "B")
+    assert not implies_answer("Ben turns it, so it shows heads.", coin, "B")
+    assert not implies_answer("Ann turns it, so it shows tails.", coin, "A")  # what follows from it is the other option
     order = Question("q", "?", ("A", "B"), "A", ("Ann", "Ben"), ("Ann", "Ben"), "choice")
-    assert not states_answer("Ben is older.", order, "A")  # the last in the order is another option
-    assert states_answer("Ann is younger.", order, "A")
+    assert not implies_answer("Ben is older.", order, "A")  # the last in the order is another option
+    assert implies_answer("Ann is younger.", order, "A")
