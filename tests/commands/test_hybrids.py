@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from math import exp
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,12 +21,10 @@ from tests.conftest import call_unchecked, tiny
 LINES = [
     {
         "question": f"What is {i} plus 4?",
-        "answer": str(i + 4),
-        "cot": f"I start with {i}. Then I add 4. That gives {i + 4}.",
-        "counterfactual": {
-            "question": f"What is {i + 1} plus 4?",
-            "answer": str(i + 5),
-        },
+        "choices": [str(i + 3), str(i + 4)],
+        "answer": "B",
+        "cot": f"I start with {i}. Then I add 4. That gives {i + 4}, so (B).",
+        "counterfactual": {"question": f"What is {i} plus 3?", "answer": "A"},
     }
     for i in range(1, 4)
 ]
@@ -47,7 +44,8 @@ def test_a_hybrid_is_audited_without_any_option(
 ) -> None:
     monkeypatch.setattr(cases, "MIN_COVERAGE", 0.0)  # a random model gives the options next to nothing
     assays = ("baselines", "early_answering", "mediation", "sufficiency", *LEFT_OUT)
-    run = fl.audit(make_tiny_model(kind), out=tmp_path / "run", traces=traces, assays=assays)
+    model = make_tiny_model(kind)
+    run = fl.audit(model, out=tmp_path / "run", traces=traces, assays=assays)
     [facts] = run.get_facts("subjects").values()
     assert facts["backend"] == "separate"
     scores, answers = run.scores, run.answers
@@ -56,12 +54,13 @@ def test_a_hybrid_is_audited_without_any_option(
     assert {*without["measure"]} == names
     assert without["value"].isna().all()
     assert len(names) == 11
-    # the others have numbers
-    full = answers[answers["condition"] == "full"].set_index("question")["logprobs"]
-    held = scores[scores["measure"] == "coverage.full"].set_index("question")["value"]
-    assert len(full) == len(LINES)
-    for question, logprobs in full.items():
-        assert held[question] == pytest.approx(sum(map(exp, logprobs)), rel=1e-5)
+    # the others have the numbers of plain transformers
+    read = answers[answers["condition"] == "full"].set_index("question")["logprobs"]
+    for trace in run.traces.itertuples():
+        ids = model.tokenizer(trace.prompt + trace.cot + trace.stem, return_tensors="pt").input_ids
+        plain = model.hf_model(ids).logits[0, -1].log_softmax(-1)
+        options = [model.tokenizer(label).input_ids[-1] for label in trace.candidates]
+        assert list(read[trace.question]) == pytest.approx(plain[options].tolist(), abs=1e-4)
 
 
 def test_the_relay_has_no_value_in_a_hybrid() -> None:
