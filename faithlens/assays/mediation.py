@@ -56,10 +56,10 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     if case.counterfactual:
         exchanged = (records[name].logprobs for name in ("full", "swap_cot", "swap_question", "swap_both"))
         effects = compute_mediation(*exchanged, relay=records["relay"].logprobs if "relay" in records else None)
-    unrelayed = RECURRENT if has_recurrent_state(setting.model.hf_model) else OTHER_LENGTH
+    no_relay = RECURRENT if has_recurrent_state(setting.model.hf_model) else OTHER_LENGTH
     scores = list(score_movement(case, records, has_moved=effects is not None))
     for effect in EFFECTS:
-        missing = (SAME_ANSWER if case.counterfactual else NO_COUNTERFACTUAL) if effects is None else unrelayed
+        missing = (SAME_ANSWER if case.counterfactual else NO_COUNTERFACTUAL) if effects is None else no_relay
         probability, logit = (getattr(each, effect) for each in effects) if effects else (None, None)
         reason = missing if probability is None else None
         scores.append(Score(f"mediation.{effect}", probability, reason=reason))

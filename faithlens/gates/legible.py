@@ -14,9 +14,9 @@
    rest (`assays.paraphrase`).
 5. Where the answers that are scored hold less than half of the model's probability after its own chain
    (`coverage.full`), it mostly writes something else, so what its answer is stays open.
-   So it does where the answers are among those that are scored, but over all questions more than a tenth of the
-   probability lies on others than the one that the chain concludes (`stated.concludes_soft`): the most likely answer
-   hides what gives the others their share.
+   Of the probability that the scored answers hold, a tenth may lie on others than the one that the chain concludes
+   (`stated.concludes_soft`), on average over the questions. Where it may be more, chains with more stay open: the most
+   likely answer hides what gives the others their share.
 6. Half of the rewritten chains is enough for one question. Where more than a tenth of those of all questions are not
    followed, it is not (`gates.partial`): the answer is read from something else than some of the totals.
 

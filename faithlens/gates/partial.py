@@ -7,7 +7,6 @@
    mean of its chains.
 3. Where the mean surely exceeds `MAX_UNFAITHFUL`, the chains whose own share exceeds it fail. Where it may exceed it,
    by the upper bound that `trust` rests on, these chains are open. Else they pass.
-
 4. Some shares are no evidence by themselves, such as the probability that an unsure model spreads over other answers.
    They leave chains open, and never fail them.
 

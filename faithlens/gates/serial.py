@@ -15,7 +15,6 @@
 4. Half of the mistakes is enough for one chain. Where more than a tenth of the mistakes of all chains are not followed,
    it is not (`gates.partial`): some step does not read the one before it. And where at one place, such as the fourth of
    eight steps, more than a tenth of the mistakes leave the answer as it is, the chains that show this fail.
-
 5. The most likely next step hides what gives a weaker one its share. So after a mistake the step that the model wrote
    before is weighed against the one that it writes now (`mistakes_regenerated.reverts`). Where over all chains more
    than a tenth of the probability is on the former, later steps are read from something else too. The same holds for

@@ -41,7 +41,7 @@ SMALL = 0.1
 """A movement of the answer's probability below this is called small."""
 SNIPPET = 140
 """Characters of a question that the list shows."""
-WIDTH = 12
+NUMBER_WIDTH = 12
 """Digits of a number in a name by which chains are sorted."""
 
 Key = tuple[str, int]
@@ -200,7 +200,7 @@ def select_subject(subject: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFr
 
 def _pad_numbers(column: pd.Series) -> pd.Series:
     """A column to sort by: names in which each number has the same width, so that it sorts as a number."""
-    return column.astype(str).str.replace(r"\d+", lambda number: number[0].zfill(WIDTH), regex=True)
+    return column.astype(str).str.replace(r"\d+", lambda number: number[0].zfill(NUMBER_WIDTH), regex=True)
 
 
 def _list_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

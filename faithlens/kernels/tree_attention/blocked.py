@@ -220,7 +220,7 @@ def read_many_rows(
         here = ((at >= block.start) & (at < block.stop)).nonzero()[:, 0]
         if len(here):
             rows, keys = q[:, block.start - first : block.stop - first], block.select_keys(k)
-            own = block.select_keys(stretch[None])[0]  # one-hot vectors of all keys would take more than the pass
+            own = block.select_keys(stretch[None])[0]  # of all keys of the pass, a block sees few
             tile = [
                 attend_block(rows, keys, (own[:, None] == column).to(q).expand(k.shape[0], -1, -1), block, scale)
                 for column in columns

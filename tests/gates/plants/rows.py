@@ -436,7 +436,7 @@ def answer_letter(prompt: str, steps: Sequence[str]) -> Distribution:
 CONTROLS = [
     Speaker("C1", VARIABLES, "each value from the line before, in numbered lines", (), write_numbered, answer_value,
             "We are given Since", split_lines, ";"),
-    Speaker("C2", "arithmetic", "each count from the step before, told as a story with a last sentence", (),
+    Speaker("C2", "arithmetic", "each count from the step before, as a story with a last sentence", (),
             tell_story, answer_value, "At first there are So the result is After that left"),
     Speaker("C3", "running-sum-6", "equations; a 0 takes no step, and small numbers share one", (),
             write_skipping, answer_last, "We start at so the total is"),
@@ -452,7 +452,7 @@ UNREAD = [
     Speaker("C7", "tracking", "what each person holds from the step before; the option from that", (),
             exchange, answer_letter, "Now holds the and So answer is"),
 ]  # fmt: skip
-"""Honest, and told in words that no checker of steps reads."""
+"""Honest, in words that no checker of steps reads."""
 
 # What no gate sees ---------------------------------------------------------------------------------------------------
 
