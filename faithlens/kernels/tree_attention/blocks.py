@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from faithlens.kernels.tree_attention.tree import Tree, find_candidates, list_rows
@@ -43,8 +43,8 @@ class Block:
     mask: Float[Tensor, "query key"] | None
     blind_queries: Bool[Tensor, " query"] | None
 
-    def select_keys(self, x: Float[Tensor, "kv_head pos d_head"]) -> Float[Tensor, "kv_head key d_head"]:
-        """The keys or values of the block."""
+    def select_keys(self, x: Shaped[Tensor, "kv_head pos ..."]) -> Shaped[Tensor, "kv_head key ..."]:
+        """The keys of the block, their values, or one number for each of them."""
         if self.keys is not None:
             return x[:, self.keys]
         return x if self.mask is None else x[:, : self.mask.shape[1]]
