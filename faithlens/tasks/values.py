@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, time
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from faithlens.errors import TaskError, check_choice
@@ -127,13 +127,7 @@ def read_value(text: str, decimal_mark: DecimalMark = ".") -> Value | None:
     bare = strip_decoration(text) if len(text.strip()) <= _LONGEST_DECORATED else ""
     if not bare or len(bare) > MAX_LENGTH or _GOES_ON_FOREVER.search(text):
         return None
-    return (
-        _wrap(read_time(bare))
-        or _wrap(read_date(bare))
-        or read_number(bare, decimal_mark)
-        or _read_fraction(bare)
-        or (None if (number := read_number_words(bare)) is None else Value(Fraction(number)))
-    )
+    return _read_bare(bare, decimal_mark)
 
 
 def read_answer(text: str, decimal_mark: DecimalMark = ".") -> Value | None:
@@ -297,6 +291,18 @@ def strip_decoration(text: str) -> str:
         if wrapped := _WRAPPER.fullmatch(text):
             text = wrapped[1]
     return text
+
+
+@lru_cache(maxsize=1 << 14)  # a run reads the same few answers many thousand times
+def _read_bare(bare: str, decimal_mark: DecimalMark) -> Value | None:
+    """The value of a short text that nothing decorates."""
+    return (
+        _wrap(read_time(bare))
+        or _wrap(read_date(bare))
+        or read_number(bare, decimal_mark)
+        or _read_fraction(bare)
+        or (None if (number := read_number_words(bare)) is None else Value(Fraction(number)))
+    )
 
 
 @cache
