@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -31,6 +32,17 @@ def shorten_line(text: str, length: int) -> str:
     """A text on one line, with "…" in place of what goes beyond `length` characters."""
     line = " ".join(text[: 20 * length].split())
     return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def hang_lines(text: str, width: int) -> str:
+    """The lines of a text, each broken after at most `width` characters; its further parts are indented more deeply."""
+    return "\n".join(part for line in escape_controls(text).split("\n") for part in _hang_line(line, width))
+
+
+def _hang_line(line: str, width: int) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    parts = wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return parts or [""]
 
 
 def format_html_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

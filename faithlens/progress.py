@@ -21,7 +21,7 @@ from rich.console import Console, ConsoleOptions
 from rich.live import Live
 from rich.text import Text
 
-from faithlens.console import SafeConsole
+from faithlens.console import SafeConsole, hang_lines
 
 RECENT = 15.0
 """Seconds over which tokens per second are counted."""
@@ -44,7 +44,7 @@ class Display:
     def __init__(self, talks: bool = False, clock: Callable[[], float] = monotonic) -> None:
         self.talks, self.clock = talks, clock
         self.stage, self.part = "", ""
-        self.done = self.total = 0
+        self.done = self.total = self.kept = 0
         self.expected: float | None = None
         self._started: float | None = None
         self._tokens: deque[tuple[float, int]] = deque()
@@ -60,7 +60,14 @@ class Display:
 
     def plan(self, questions: int, seconds: float | None = None) -> None:
         """Show how many questions there are, and how many seconds they are expected to take; start the clock."""
-        self.done, self.total, self.expected, self._started = 0, questions, seconds, self.clock()
+        self.done, self.total, self.kept = 0, questions, 0
+        self.expected, self._started = seconds, self.clock()
+        self._on_change()
+
+    def keep(self, questions: int) -> None:
+        """Count questions that were done before the clock started."""
+        self.done += questions
+        self.kept += questions
         self._on_change()
 
     def advance(self, questions: int) -> None:
@@ -94,8 +101,9 @@ class Display:
             self._on_change()
 
     def note(self, words: str) -> None:
-        """Print words that stay, on stderr, above the display."""
-        (self._console or SafeConsole(stderr=True)).print(words)
+        """Print lines that stay, on stderr, above the display; a line is broken only where a terminal is too narrow."""
+        console = self._console or SafeConsole(stderr=True)
+        console.print_line(hang_lines(words, console.width) if is_terminal() else words)
 
     def print_line(self, words: str) -> None:
         """Print a line where there is neither a terminal nor a notebook, if the display prints lines there."""
@@ -107,8 +115,8 @@ class Display:
         if self._started is None or self.done >= self.total:
             return None
         passed = self.clock() - self._started
-        if self.done:
-            return passed / self.done * (self.total - self.done)
+        if newly_done := self.done - self.kept:
+            return passed / newly_done * (self.total - self.done)
         return None if self.expected is None else max(self.expected - passed, 0.0)
 
     def count_tokens_per_second(self) -> float | None:

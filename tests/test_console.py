@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from faithlens.console import SafeConsole, choose_colours, format_json
+from faithlens.console import SafeConsole, choose_colours, format_json, hang_lines
 from faithlens.errors import escape_controls
 
 HOSTILE = {
@@ -46,6 +46,21 @@ def is_safe(text: str) -> bool:
     """Whether nothing in `text` is a control character, a format character or half a pair, by Unicode's own table."""
     kinds = {unicodedata.category(each) for each in text if each not in "\n\t\u200c\u200d\u00ad"}
     return not kinds & {"Cc", "Cs", "Zl", "Zp"}
+
+
+def test_the_further_parts_of_a_broken_line_are_indented() -> None:
+    text = (
+        "Gates of the verdict:\n  causal  about 1.2 s: 25 edited versions\n\nmy-folder/with-a-name-of-many-letters end"
+    )
+    assert hang_lines(text, 24).split("\n") == [
+        "Gates of the verdict:",
+        "  causal  about 1.2 s:",
+        "    25 edited versions",
+        "",
+        "my-folder/with-a-name-of-many-letters",
+        "  end",
+    ]
+    assert hang_lines("good\revil \x1b[31m", 40) == "good\\revil \\x1b[31m"
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -41,6 +41,16 @@ def test_time_left_goes_by_what_was_expected_and_then_by_what_was_done(clock: Cl
     assert display.list_counts() == ["40 of 40 questions"]
 
 
+def test_what_was_done_before_does_not_shorten_the_time_left(clock: Clock) -> None:
+    display = Display(clock=clock)
+    display.plan(40)
+    display.keep(30)
+    assert display.list_counts() == ["30 of 40 questions"]
+    clock.now += 20
+    display.advance(5)
+    assert display.list_counts() == ["35 of 40 questions", "0:20 left"]  # 4 s each
+
+
 def test_tokens_per_second_are_those_of_the_last_seconds(clock: Clock) -> None:
     display = Display(clock=clock)
     for _ in range(10):
@@ -94,6 +104,15 @@ def test_a_command_in_a_pipe_says_each_stage_and_count_once(monkeypatch: pytest.
     ]
     assert "\x1b" not in words.getvalue()
     assert "\r" not in words.getvalue()
+
+
+def test_a_note_in_a_pipe_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", words)
+    note = "  causal  " + "25 edited versions, " * 20
+    with show_work("loading") as display:
+        display.note(note)
+    assert words.getvalue().splitlines() == ["loading", note]
 
 
 def test_there_is_one_display_however_deep_a_part_reports() -> None:

@@ -27,7 +27,7 @@ CUT_OFF = "the chain of thought under this prompt was cut off; --max-new-tokens 
 UNREAD = "the chain of thought under this prompt concludes nothing that can be read, and the model writes no candidate"
 LEAST_HELD = 0.5
 """The least probability that the options hold where the chain of a free-form question concludes nothing readable."""
-NO_OPTIONS = "the prompt of this question shows no options, so it cannot suggest one"
+NO_OPTIONS = "the prompt shows no options, so no hint or bias can point to one"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def make_own_prompt(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
     """The question's own prompt.
 
     Raises:
-        TaskError: it shows no options, so it cannot suggest one.
+        TaskError: it shows no options that something could point to.
     """
     prompt = setting.task.make_prompt(case.question, strategy)
     if not shows_options(prompt, case.question):

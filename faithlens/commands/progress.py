@@ -20,6 +20,11 @@ class ProgressLine:
         """Count tokens that a model wrote."""
         self._display.add_tokens(tokens)
 
+    def keep_questions(self, questions: int) -> None:
+        """Say how many questions were scored before this command began."""
+        self._display.keep(questions)
+        self._done = questions
+
     def set_questions(self, questions: int) -> None:
         """Say how many questions are scored and kept."""
         self._display.advance(questions - self._done)

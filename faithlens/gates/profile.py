@@ -8,7 +8,7 @@
 For example, for a model whose answers come from the question, not from its right chain (an organism named O4)::
 
     capable      passed   40 of 40
-    causal       failed    0 of 40 pass     the words of the chain bring 0.00 of the change in the answer
+    causal       failed    0 of 40 pass     exchanging the chain alone moves the answer 0.00 times as far as ...
     legible      passed   40 of 40
     derived      passed   40 of 40
     serial       passed   40 of 40

@@ -222,7 +222,7 @@ def bound_accuracy(outcomes: Sequence[Outcome], scores: Scores, min_accuracy: fl
     return GateResult(
         "capable", status, len(questions), count["pass"], count["fail"], count["open"],
         count["fail"] / known if known else None, low, high, example=wrong,
-        reason=f"an accuracy above {needed_accuracy:.2f} is asked for",
+        reason=f"the accuracy must be above {needed_accuracy:.2f}, with 95 % confidence",
     )  # fmt: skip
 
 

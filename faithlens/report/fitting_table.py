@@ -35,6 +35,8 @@ class FittingTable:
         title: what stands above.
         numbers: the columns that are aligned to the right, by name.
         whole: the columns no line of which is ever broken, by name.
+        alike: rows of other tables with these columns, whose cells count for the widths too: so all of the tables look
+            alike.
     """
 
     def __init__(
@@ -44,14 +46,16 @@ class FittingTable:
         title: str | Text = "",
         numbers: Collection[str] = (),
         whole: Collection[str] = (),
+        alike: Sequence[Sequence[str | Text]] = (),
     ) -> None:
         self.columns, self.title, self.numbers, self.whole = columns, title, numbers, whole
-        self.rows = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+        self.rows, self.alike = _make_texts(rows), _make_texts(alike)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         if self.title:
             yield Text(self.title, "bold") if isinstance(self.title, str) else self.title
-        cells = [[Text(name), *(row[i] for row in self.rows)] for i, name in enumerate(self.columns)]
+        measured = [*self.rows, *self.alike]
+        cells = [[Text(name), *(row[i] for row in measured)] for i, name in enumerate(self.columns)]
         longest = [max(_measure_line(cell) for cell in column) for column in cells]
         least = [
             line if line <= SHORT or name in self.whole else min(SHORT, max(map(_measure_word, column)))
@@ -61,11 +65,12 @@ class FittingTable:
         spare = options.max_width - Measurement.get(console, options.update(max_width=10_000), table).minimum
         if spare >= 0:
             yield self._make_table(_spread_width(least, longest, spare))
+            yield Text()
         else:
             yield from self._list_rows()
 
     def _make_table(self, widths: Sequence[int]) -> Table:
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         for name, width in zip(self.columns, widths, strict=True):
             justify = "right" if name in self.numbers else "left"
             table.add_column(name, justify=justify, width=max(1, width), overflow="fold")
@@ -81,6 +86,10 @@ class FittingTable:
                 if cell.plain:
                     lines.append(Text(f"  {' '.join(name.split())}: ").append_text(_join_lines(cell)))
             yield Text("\n").join(lines)
+
+
+def _make_texts(rows: Sequence[Sequence[str | Text]]) -> list[list[Text]]:
+    return [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
 
 
 def _measure_line(cell: Text) -> int:

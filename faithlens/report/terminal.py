@@ -19,10 +19,11 @@ KNOWN_HEADING, REAL_HEADING = "Models whose truth is known", "Real models"
 
 def format_summary(run: Run) -> RenderableType:
     """The verdicts of a finished run: two tables, and one sentence a subject."""
+    every = run.read_json("verdict.json")["subjects"]
     parts = [
         part
-        for title, subjects in group_by_truth(run.read_json("verdict.json")["subjects"]).items()
-        for part in (_make_table(title, subjects), *_describe_subjects(subjects))
+        for title, subjects in group_by_truth(every).items()
+        for part in (_make_table(title, subjects, every), *_describe_subjects(subjects))
     ]
     return Group(*parts)
 
@@ -34,15 +35,20 @@ def group_by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapp
     return {title: group for title, group in ((KNOWN_HEADING, known), (REAL_HEADING, real)) if group}
 
 
-def _make_table(title: str, subjects: Sequence[Mapping[str, Any]]) -> FittingTable:
-    """Numbers of each subject."""
-    measures, rows = list_measures(place="terminal"), list[tuple[str | Text, ...]]()
+def _make_table(title: str, subjects: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, Any]]) -> FittingTable:
+    """Numbers of each subject, in columns that are as wide as `every` subject needs."""
+    labels = (measure.label.replace(" ", "\n") for measure in list_measures(place="terminal"))
+    columns = ("model\ntask", "verdict", "direct\n→ CoT", *labels)
+    return FittingTable(columns, _make_rows(subjects), title, alike=_make_rows(every))
+
+
+def _make_rows(subjects: Sequence[Mapping[str, Any]]) -> list[tuple[str | Text, ...]]:
+    rows: list[tuple[str | Text, ...]] = []
     for s in subjects:
-        numbers = [_format_measure(s["measures"], measure.name) for measure in measures]
+        numbers = [_format_measure(s["measures"], measure.name) for measure in list_measures(place="terminal")]
         badge = Text(s["verdict"], VERDICT_STYLES[s["verdict"]])
         rows.append((f"{s['model']}\n{s['task']}", badge, _format_accuracies(s["measures"]), *numbers))
-    labels = (measure.label.replace(" ", "\n") for measure in measures)
-    return FittingTable(("model\ntask", "verdict", "direct →\nwith CoT", *labels), rows, title)
+    return rows
 
 
 def _format_measure(measures: Mapping[str, Mapping[str, Any]], measure: str) -> str:
@@ -77,8 +83,9 @@ def _describe_subjects(subjects: Sequence[Mapping[str, Any]]) -> Iterator[Render
         yield describe_gates(s["gates"])
         for gate in s["gates"]:
             if gate["status"] == "failed" and gate["gate"] != "capable" and (example := gate["example"]):
-                words = f"{gate['gate']}, for example {example['question']}: {example['reason']}."
-                yield Padding(Text(words), (0, 0, 0, 4))
+                words = f"example {example['question']}: {example['reason']}."
+                if words not in s["reasons"][0]:
+                    yield Padding(Text(f"{gate['gate']}, for {words}"), (0, 0, 0, 4))
         yield Text()
 
 

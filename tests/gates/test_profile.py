@@ -92,7 +92,8 @@ def test_a_joint_failure_names_the_gate_with_most_failures() -> None:
     profile = make_profile(make_scores(**rows))
     assert (profile.word.word, profile.word.failed_gates) == ("do-not-trust", ())
     first = explain("M", profile, 0.1)[0]
-    assert "(gate 'derived'); 9 of 40 fail some gate, surely more than the 10 %" in first
+    both = "9 of 40 fail this gate or another, with 95 % confidence more than the 10 % that are allowed"
+    assert f"(gate 'derived'); {both}, although no single gate shows this." in first
     assert "For example q0" in first
 
 

@@ -29,9 +29,8 @@ TABLE = FittingTable(
 def test_a_wide_terminal_gets_a_table():
     assert [line.strip() for line in show(TABLE, 60)] == [
         "Verdicts",
-        "",
         "model    verdict    why",
-        "─" * 58,
+        "─" * 60,
         "small-1  trust      All gates are passed by 40 of 40",
         "questions.",
         "small-2  undecided",
@@ -49,6 +48,14 @@ def test_a_narrow_terminal_gets_one_row_below_the_other():
         "small-2",
         "  verdict: undecided",
     ]
+
+
+def test_tables_that_stand_together_look_alike():
+    few, many = [["small", "trust"]], [["a-model-of-a-long-name", "undecided"]]
+    tables = [FittingTable(["model", "verdict"], rows, alike=few + many) for rows in (few, many)]
+    heads = {show(table, 60)[0] for table in tables}
+    assert heads == {"model" + " " * 19 + "verdict"}
+    assert [show(table, 30)[0] for table in tables] == ["small", "a-model-of-a-long-name"]
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 200])

@@ -44,5 +44,14 @@ def test_nothing_is_cut_off_at_any_width(run, width):
                 assert f"{gate['gate']} {gate['n_passed']}/{gate['n_asked']}" in text  # on one line
 
 
+def test_a_reason_is_said_once(run):
+    console = Console(width=2000, record=True, file=StringIO())
+    console.print(format_summary(run))
+    text = console.export_text()
+    failed = next(s for s in run.read_json("verdict.json")["subjects"] if s["verdict"] == "do-not-trust")
+    example = next(gate["example"] for gate in failed["gates"] if gate["status"] == "failed")
+    assert text.count(f"{example['question']}: {example['reason']}.") == 1
+
+
 def test_empty_headings_are_left_out():
     assert list(group_by_truth([{"model": "m", "truth": None}])) == [REAL_HEADING]
