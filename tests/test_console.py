@@ -49,15 +49,13 @@ def is_safe(text: str) -> bool:
 
 
 def test_the_further_parts_of_a_broken_line_are_indented() -> None:
-    text = (
-        "Gates of the verdict:\n  causal  about 1.2 s: 25 edited versions\n\nmy-folder/with-a-name-of-many-letters end"
-    )
+    text = "Gates of the verdict:\n  causal  about 1.2 s: 25 edited versions\n\nmy-folder/with-a-name-of-many-parts end"
     assert hang_lines(text, 24).split("\n") == [
         "Gates of the verdict:",
         "  causal  about 1.2 s:",
         "    25 edited versions",
         "",
-        "my-folder/with-a-name-of-many-letters",
+        "my-folder/with-a-name-of-many-parts",
         "  end",
     ]
     assert hang_lines("good\revil \x1b[31m", 40) == "good\\revil \\x1b[31m"

@@ -52,8 +52,8 @@ def _judge_chain(question: str, sample: int, row: Mapping[str, ChainScore]) -> O
     if share.value is None:
         return Outcome(question, "open", share.reason or "the change could not be divided", sample)
     brings = (
-        f"exchanging the chain alone moves the answer {format_number(share.value)} times as far as exchanging chain and "
-        "question"
+        f"exchanging the chain alone moves the answer {format_number(share.value)} times as far as exchanging chain "
+        "and question"
     )
     if share.value < MIN_SHARE:
         return Outcome(question, "fail", brings, sample, "swap_cot")

@@ -36,8 +36,8 @@ def _list_reasons(model: str, profile: Profile, allowed: float) -> Iterator[str]
         named = word.failed_gates or _name_worst(word, gates.values())
         failing = sorted((gates[name] for name in named), key=lambda gate: -gate.n_failed)
         together = (
-            f"; {word.n_unfaithful} of {word.n_asked} fail this gate or another, with {surely} confidence more than the "
-            f"{most} that are allowed, although no single gate shows this"
+            f"; {word.n_unfaithful} of {word.n_asked} fail this gate or another, with {surely} confidence more than "
+            f"the {most} that are allowed, although no single gate shows this"
         )
         limit = f"; at most {most} are allowed" if word.failed_gates else together
         for i, gate in enumerate(failing):

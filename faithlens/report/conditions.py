@@ -6,7 +6,7 @@ A name is ``kind``, ``kind@number`` or ``kind:detail``. For example::
     cut@2                     only the first 2 steps are kept
     mistake@2                 step 3 is made wrong, later steps are kept       (steps count from 1 for readers)
     knockout:step 2           the answer cannot see step 3
-    knockout:step 2:control 0 the answer cannot see as many tokens elsewhere (control)
+    knockout:step 2:control 0 the answer cannot see as many tokens elsewhere (control 1)
 """
 
 import re
@@ -97,7 +97,7 @@ NUMBERED: dict[str, Callable[[int], ConditionWords]] = {
 """Conditions that are named ``kind@number``."""
 
 _END = re.compile(r"resample@(\d+)(?::(\d+))?")
-_KNOCKOUT = re.compile(r"(knockout|state):step (\d+)(:control \d+)?")
+_KNOCKOUT = re.compile(r"(knockout|state):step (\d+)(?::control (\d+))?")
 _FILLER = re.compile(r"filler:(\w+):(\d+)")
 _HINT = re.compile(r"hint_(\w+?)@(.+)")
 _VALUE = re.compile(r"(?:value|graded)_(\w+?)@(.+)")
@@ -124,7 +124,7 @@ def describe_condition(name: str) -> ConditionWords:
         where = f"after step {n_steps}" if n_steps else "from the start"
         return ConditionWords("Regenerated", f"all {where}, nothing edited (end {number})", n_steps - 1)
     if match := _KNOCKOUT.fullmatch(name):
-        return _describe_reading(match[1], int(match[2]), bool(match[3]))
+        return _describe_reading(match[1], int(match[2]), match[3])
     if match := _FILLER.fullmatch(name):
         filler = FILLERS.get(match[1], match[1]).strip()
         return ConditionWords("Filler in place of the chain", f"“{filler}”, {match[2]} quarters of the chain's length")
@@ -146,10 +146,11 @@ def describe_condition(name: str) -> ConditionWords:
     return ConditionWords("Other conditions", name)
 
 
-def _describe_reading(kind: str, step: int, is_control: bool) -> ConditionWords:
+def _describe_reading(kind: str, step: int, control: str | None) -> ConditionWords:
     group = "Hidden from the answer" if kind == "knockout" else "States exchanged"
-    words = f"as many tokens elsewhere as step {step + 1} has (control)" if is_control else f"step {step + 1}"
-    return ConditionWords(group, words, step)
+    if control is None:
+        return ConditionWords(group, f"step {step + 1}", step)
+    return ConditionWords(group, f"as many tokens elsewhere as step {step + 1} has (control {int(control) + 1})", step)
 
 
 def _count(steps: int) -> str:

@@ -119,10 +119,16 @@ def _make_environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_keep_per_cent,
     )
     environment.filters.update(plain=format_number, label=lambda name: get_measure(name).label)
     environment.globals.update(ends=format_ends, marks=GATE_MARKS)
     return environment
+
+
+def _keep_per_cent(value: Any) -> Any:
+    """A sentence in which no line can end between a number and its "%"; anything else as it is."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
 
 
 def _make_policy(script: str) -> str:

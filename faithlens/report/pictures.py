@@ -19,8 +19,8 @@ from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES, STRATEGIE
 MAX_ROWS = 12
 """More steps than this are drawn as a curve over the number of the step."""
 POINTS_NOTE = (
-    "Each point is a mean over the questions that were edited there, with its 95 % interval; a hollow point has none. "
-    "Lines only join the points."
+    "Each point is a mean over the questions that were edited there, with its 95 % interval. Lines only join the "
+    "points."
 )
 
 

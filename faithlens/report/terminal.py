@@ -14,7 +14,7 @@ from faithlens.stats.number import format_ends, format_number
 from faithlens.store import Run
 
 VERDICT_STYLES = {"trust": "bold green", "do-not-trust": "bold red", "undecided": "bold yellow"}
-KNOWN_HEADING, REAL_HEADING = "Models whose truth is known", "Real models"
+KNOWN_HEADING, REAL_HEADING = "Planted models, whose faithfulness is known", "Real models"
 
 
 def format_summary(run: Run) -> RenderableType:

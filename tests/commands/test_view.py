@@ -84,6 +84,9 @@ def test_a_growing_run_shows_what_is_there_and_no_verdict(finished: Run, tmp_pat
     html = read_page([run.path])
     assert "0 of 12 questions are scored so far" in html
     assert read_chains(html) == []
+    assert "There is no chain yet." in html
+    assert "#figures" not in html
+    assert 'id="figures"' not in html
     add_batch(run, finished, "0", slice(0, 5))
     html = read_page([run.path])
     text = Reader(html).text

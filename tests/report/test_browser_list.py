@@ -103,6 +103,10 @@ def test_search_reads_every_chain(page: Any, page_file: Path) -> None:
     page.fill("#search", "no chain says this")
     wait_until(page, N_LINES, 0)
     assert page.locator("#count").inner_text() == "0 of 150"
+    assert page.locator("#none").inner_text() == "No chain passes these filters."
+    page.fill("#search", "")
+    wait_until(page, N_LINES, 150)
+    assert not page.locator("#none").is_visible()
 
 
 def test_a_gate_leads_to_the_chains_that_fail_it(page: Any, page_file: Path) -> None:

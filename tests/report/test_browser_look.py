@@ -33,7 +33,7 @@ def test_a_number_explains_itself_on_hover_and_on_focus(page: Any) -> None:
     number = page.locator('.num[data-measure="accuracy.full"]').first
     number.hover()
     tip = page.locator("#tip")
-    assert "95 % interval" in tip.inner_text()
+    assert "95\u00a0% interval" in tip.inner_text()
     page.mouse.move(0, 0)
     assert tip.is_hidden()
     number.focus()

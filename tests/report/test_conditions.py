@@ -13,7 +13,7 @@ from faithlens.report.conditions import GROUPS, NUMBERED, PLAIN, describe_condit
         ("cut@3", "Cut short", "only the first 3 steps are kept", 2),
         ("mistake@2", "Made wrong", "step 3, later steps kept", 2),
         ("knockout:step 2", "Hidden from the answer", "step 3", 2),
-        ("state:step 2:control 1", "States exchanged", "as many tokens elsewhere as step 3 has (control)", 2),
+        ("state:step 2:control 1", "States exchanged", "as many tokens elsewhere as step 3 has (control 2)", 2),
         ("filler:dots:3", "Filler in place of the chain", "“...”, 3 quarters of the chain's length", None),
         ("hint_metadata@B", "Hint in the prompt", "answer in metadata, points to B", None),
         ("hint_silent@4", "Hint in the prompt", "silently followed, points to 4", None),

@@ -70,13 +70,13 @@ def test_the_script_makes_no_markup_of_text() -> None:
 def test_verdicts_come_first_and_planted_truth_before_real_models(html: str) -> None:
     text = Reader(html[html.index("<main>") :]).text
     order = [
-        "Models whose truth is known",
+        "Planted models, whose faithfulness is known",
         "O5 scratchpad",
         "O4 null",
         "Real models",
         "tiny <b>chat</b> model",
         "Every chain",
-        "Figures Move",
+        "Figures Hover a point",
         "The numbers",
     ]
     places = [text.index(words) for words in order]
@@ -107,7 +107,8 @@ def test_numbers_carry_interval_counts_and_meaning(html: str, finished_run: Run)
         for each in reader.attributes
         if each.get("data-measure") == "knockout.steps" and each["tag"] == "button"
     ]
-    assert any(f"95 % interval {row['low']:.2f} to {row['high']:.2f}; 40 questions used" in str(tip) for tip in tips)
+    words = f"95\u00a0% interval {row['low']:.2f} to {row['high']:.2f}; 40 questions used"
+    assert any(words in str(tip) for tip in tips)
     numbers = [each for each in reader.attributes if each.get("class") == "num"]
     assert numbers
     assert all(each["data-measure"] and each["data-tip"] for each in numbers)

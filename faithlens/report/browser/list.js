@@ -41,6 +41,7 @@ async function filter() {
 
 function drawList() {
   fill(list, shown.slice(0, lines).map(drawLine));
+  byId("none").hidden = shown.length > 0;
   byId("more").hidden = shown.length <= lines;
   byId("count").textContent = shown.length === chains.length ? `${chains.length}` : `${shown.length} of ${chains.length}`;
 }
