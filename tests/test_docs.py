@@ -83,3 +83,39 @@ def test_links_of_the_repository_become_links_of_the_site(load: Callable[[str], 
     assert links.rewrite_links(text, "gpu.md") == text.replace("../benchmarks/README.md", "project/benchmarks.md")
     assert links.rewrite_links("[a](docs/audit.md), [b](LICENSE)", "project/design.md") == "[a](../audit.md), b"
     assert links.rewrite_links("[b](bias.md)", "measure-pages/index.md") == "[b](bias.md)"
+
+
+def test_a_page_that_needs_the_network_is_found(load: Callable[[str], ModuleType]) -> None:
+    hooks = load("hooks")
+    harmless = '<a href="https://x.org">a link</a><link href="https://x.org/a" rel="canonical"><script src="a.js">'
+    assert hooks.find_remote(harmless) is None
+    script = '<script defer src="https://unpkg.com/a">'
+    assert hooks.find_remote(harmless + script) == script
+    assert hooks.find_remote("<img alt=x src=http://x.org/a.png>") is not None
+
+
+def test_search_works_on_a_page_that_was_opened_as_a_file(tmp_path: Path) -> None:
+    """A worker that imports a script answers from a hidden frame, also what was sent before it was loaded."""
+    from tests.report.browser_pages import CHROMIUM, open_browser
+
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    files = {
+        "twice.js": "const twice = (x) => 2 * x;",
+        "worker.js": "const ready = importScripts('twice.js');"
+        "addEventListener('message', async (event) => { await ready; postMessage(twice(event.data)); });",
+        "page.html": "<script src='shim.js'></script><body><script>const got = [], worker = new Worker('worker.js');"
+        "worker.addEventListener('message', (event) => got.push(event.data));"
+        "worker.postMessage(21); worker.postMessage(4);</script></body>",
+        "shim.js": (ROOT / "docs" / "search_from_file.js").read_text(encoding="utf-8"),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for browser in open_browser():
+        page = browser.new_page()
+        page.goto((tmp_path / "page.html").as_uri())
+        for _ in range(100):
+            if len(page.evaluate("() => got")) == 2:
+                break
+            page.wait_for_timeout(25)
+        assert page.evaluate("() => got") == [42, 8]
