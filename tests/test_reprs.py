@@ -71,6 +71,13 @@ def test_cases_and_plans_are_one_line_and_a_table() -> None:
     assert [piece.name for piece in case.trace.pieces if f"<td>{piece.name}</td>" not in case._repr_html_()] == []
     hostile = replace(case, trace=replace(case.trace, texts=(HOSTILE, *case.trace.texts[1:])))
     assert "<script" not in hostile._repr_html_()
+    conditions = fl.interventions.hide_steps(case)
+    n_prompt, n_tokens = len(case.trace.prompt.ids), sum(len(piece.ids) for piece in conditions[1].pieces)
+    assert repr(case.trace) == f"Trace({n_prompt} tokens of prompt, 4 steps, finish 'stop')"
+    assert repr(case.trace.prompt) == f"Piece('prompt', {n_prompt} tokens)"
+    assert repr(conditions[1]) == f"Condition({conditions[1].name!r}, {n_tokens} tokens, 10 options, Knockout)"
+    records = fl.execute(model, fl.plan_passes(model, conditions), fl.Capture(attention=("answer",)))
+    assert repr(records[1]) == f"Record({conditions[1].name!r}, 10 options, attention)"
     plan = fl.plan_passes(model, fl.interventions.truncate_stepwise(case))
     assert repr(plan) == f"Plan({plan.describe()})"
     assert f"<td>packed rows (tokens)</td><td>{plan.tokens}</td>" in plan._repr_html_()

@@ -37,7 +37,7 @@ from faithlens.thoughts import BETWEEN_BLOCKS, Finish, read_reply
 Segmenter = Callable[[str], list[tuple[int, int]]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Piece:
     """A named piece of a sequence.
 
@@ -48,6 +48,9 @@ class Piece:
 
     name: str
     ids: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"Piece({self.name!r}, {len(self.ids)} tokens)"
 
     def __hash__(self) -> int:
         return self._hash
@@ -81,7 +84,7 @@ def convert_tokens(ids: Sequence[int]) -> Int[ndarray, " pos"]:
     return array.astype(np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trace:
     """One prompt and one chain of thought.
 
@@ -120,6 +123,9 @@ class Trace:
 
     def __len__(self) -> int:
         return sum(len(piece.ids) for piece in self.pieces)
+
+    def __repr__(self) -> str:
+        return f"Trace({len(self.prompt.ids)} tokens of prompt, {len(self.steps)} steps, finish {self.finish!r})"
 
     def __str__(self) -> str:
         return "\n".join(f"[{p.name}] {text.strip()}" for p, text in zip(self.pieces, self.texts, strict=True))

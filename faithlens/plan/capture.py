@@ -1,7 +1,7 @@
 """`Capture` says what is kept of a pass besides the answers; `Record` is the result of one condition."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -112,7 +112,7 @@ class Capture:
         return {name: range(*spans[name]) for name in (self.attention if readers is None else readers) if name in spans}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Record:
     """The result of one condition, in its own positions; pieces have the order of `condition.pieces`.
 
@@ -142,6 +142,11 @@ class Record:
     kl: Float[Tensor, " span"] | None = None
     attribution: Mapping[Patch, Float[Tensor, " pos"]] = field(default_factory=dict[Patch, Tensor])
     gradient_flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict[str, Tensor])
+
+    def __repr__(self) -> str:
+        read = (each.name for each in fields(self) if each.name not in ("condition", "logprobs"))
+        filled = [name for name in read if getattr(self, name) is not None and len(getattr(self, name))]
+        return f"Record({', '.join([repr(self.condition.name), f'{len(self.logprobs)} options', *filled])})"
 
 
 def match_pieces(condition: Condition) -> list[tuple[int, tuple[int, int], tuple[int, int]]]:

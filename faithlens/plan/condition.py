@@ -209,7 +209,7 @@ def list_averaged(edit: Edit) -> tuple["Condition", ...]:
     return edit.over if isinstance(edit, Ablation) and edit.how != "zero" else ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Condition:
     """One edited version of a trace, up to its answer.
 
@@ -234,6 +234,11 @@ class Condition:
     edits: tuple[Edit, ...] = ()
     reference: "Condition | None" = None
     spellings: tuple[tuple[tuple[int, ...], ...], ...] = ()
+
+    def __repr__(self) -> str:
+        tokens = sum(len(piece.ids) for piece in self.pieces)
+        edits = "".join(f", {type(edit).__name__}" for edit in self.edits)
+        return f"Condition({self.name!r}, {tokens} tokens, {len(self.options)} options{edits})"
 
     def __post_init__(self) -> None:
         for name in ("pieces", "options", "edits"):

@@ -35,6 +35,9 @@ from faithlens.store.tables import (
 from faithlens.store.units import UnitRecord
 from faithlens.store.verdict import RunVerdict
 
+LOOKED_FOR = ("model", "task", "measure", "value", "low", "high", "n_used", "n_dropped", "unit")
+"""The columns of estimates that people look for first."""
+
 
 @dataclass(frozen=True, repr=False)
 class Run(RunFolder):
@@ -55,7 +58,7 @@ class Run(RunFolder):
         return f"Run({str(self.path)!r}{', ' if words else ''}{words})"
 
     def _repr_html_(self) -> str:
-        rows = [(each.model, each.task, each.word, " ".join(each.reasons)) for each in self._list_verdicts()]
+        rows = [(each.model, each.task, each.word, next(iter(each.reasons), "")) for each in self._list_verdicts()]
         return format_html_table(f"Run in {self.path}", ("model", "task", "verdict", "why"), rows)
 
     @classmethod
@@ -149,7 +152,8 @@ class Run(RunFolder):
     @property
     def estimates(self) -> pd.DataFrame:
         """The mean of every measure over questions, with its 95 % interval. Raises RunError if there is none yet."""
-        return self.read("estimates")
+        table = self.read("estimates")
+        return table[[*LOOKED_FOR, *(name for name in table.columns if name not in LOOKED_FOR)]]
 
     @property
     def edits(self) -> pd.DataFrame:

@@ -203,6 +203,8 @@ def test_an_estimate_counts_each_question_that_was_asked(n_used: int, n_dropped:
     row |= {"unit": "fraction", "method": "Wilson", "seed": 0}
     run.finish({"estimates": [{**row, "n_used": 3, "n_dropped": 1}]})
     assert run.estimates["n_dropped"].tolist() == [1]
+    first = ["model", "task", "measure", "value", "low", "high", "n_used", "n_dropped", "unit"]
+    assert list(run.estimates.columns) == [*first, "method", "seed", "fraction", "step", "reason"]
     run.finish({"estimates": [{**row, "n_used": n_used, "n_dropped": n_dropped}]})
     problem = f"estimates.parquet counts {n_used + n_dropped} questions for accuracy.full, and 4 were asked"
     with pytest.raises(RunError, match=problem):
