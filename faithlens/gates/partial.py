@@ -67,12 +67,13 @@ def judge_partial(
     return judged
 
 
-def find_missed_places(missed_at: Mapping[tuple[str, int], Mapping[PlaceT, float]]) -> set[PlaceT]:
+def find_missed_places(missed_at: Mapping[tuple[str, int], Mapping[PlaceT, bool | float]]) -> set[PlaceT]:
     """The places at which surely more than `MAX_UNFAITHFUL` does not hold.
 
     Args:
-        missed_at: for a question and the number of its chain, the share of what was tried at each place that does not
-            hold. A place is what the chains have in common, such as the number of a step or the kind of a hint.
+        missed_at: for a question and the number of its chain, whether what was tried at each place does not hold, or
+            the share of it that does not. A place is what the chains have in common, such as the number of a step or
+            the kind of a hint.
     """
     by_place: dict[PlaceT, dict[str, list[float]]] = {}
     for (question, _), places in missed_at.items():
