@@ -100,10 +100,15 @@ class Display:
             self.part = before
             self._on_change()
 
-    def note(self, words: str) -> None:
-        """Print lines that stay, on stderr, above the display; a line is broken only where a terminal is too narrow."""
+    def note(self, words: str, is_broken: bool = True) -> None:
+        """Print lines that stay, on stderr, above the display.
+
+        Args:
+            words: the lines.
+            is_broken: whether lines are broken where a terminal is too narrow; commands that can be copied are not.
+        """
         console = self._console or SafeConsole(stderr=True)
-        console.print_line(hang_lines(words, console.width) if is_terminal() else words)
+        console.print_line(hang_lines(words, console.width) if is_broken and is_terminal() else words)
 
     def print_line(self, words: str) -> None:
         """Print a line where there is neither a terminal nor a notebook, if the display prints lines there."""

@@ -1,6 +1,7 @@
 """The display of a command: never wider than the terminal, lines in a pipe, one output in a notebook."""
 
 import io
+import re
 import sys
 
 import nbformat
@@ -8,6 +9,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
+from faithlens.cli.interrupt import Interrupted, keeping
 from faithlens.commands.progress import show_progress
 from faithlens.progress import Display, format_time, open_display, show_part, show_work
 
@@ -113,6 +115,47 @@ def test_a_note_in_a_pipe_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with show_work("loading") as display:
         display.note(note)
     assert words.getvalue().splitlines() == ["loading", note]
+
+
+class Terminal(io.StringIO):
+    """A terminal of unlimited width, of which the lines are read that are left at the end."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def list_lines(self) -> list[str]:
+        lines, row, column = [""], 0, 0
+        for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", self.getvalue()):
+            if part == "\n":
+                row, column = row + 1, 0
+                lines += [""] * (row + 1 - len(lines))
+            elif part == "\r":
+                column = 0
+            elif part.endswith("A") and part.startswith("\x1b"):
+                row -= int(part[2:-1])
+            elif part == "\x1b[2K":
+                lines[row] = ""
+            elif not part.startswith("\x1b"):
+                lines[row] = lines[row][:column].ljust(column) + part + lines[row][column + len(part) :]
+                column += len(part)
+        return lines
+
+
+def test_what_ctrl_c_says_is_not_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    command = "To go on, run: faithlens audit --resume " + "a-long-name/" * 20
+
+    def work() -> None:
+        with show_work("loading") as display, keeping(lambda: f"Kept.\n{command}"):
+            display.plan(40, seconds=80.0)
+            display.note("a note")
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        work()
+    assert [line for line in terminal.list_lines() if line] == ["a note", "Interrupted. Kept.", command]
 
 
 def test_there_is_one_display_however_deep_a_part_reports() -> None:

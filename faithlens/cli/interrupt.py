@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from faithlens.cli.places import Place
-from faithlens.console import SafeConsole
+from faithlens.progress import open_display
 
 SIGNALLED = 128
 INTERRUPTED = SIGNALLED + signal.SIGINT
@@ -33,7 +33,8 @@ def keeping(describe: Callable[[], str]) -> Iterator[None]:
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Stopped) else signal.SIGINT
         start = "Interrupted." if number == signal.SIGINT else f"Stopped by {signal.Signals(number).name}."
-        SafeConsole(stderr=True).print_line(f"{start} {describe()}")
+        with open_display() as display:  # what is printed beside a display would be drawn over
+            display.note(f"{start} {describe()}", is_broken=False)
         raise Interrupted(SIGNALLED + number) from None
 
 

@@ -162,6 +162,7 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
     output = capsys.readouterr().err
     assert "Interrupted. Kept in my run: 4 questions of O4 on running-sum." in output
     assert "Traceback" not in output
+    assert re.findall(r"writing and scoring · (\d of 5 questions)", output) == ["2 of 5 questions", "4 of 5 questions"]
     [again] = re.findall(r"^To go on, run: faithlens audit (.*)$", output, re.M)
     assert shlex.split(again) == ["--resume", "my run"]
     with monkeypatch.context() as patched:

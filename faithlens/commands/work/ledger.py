@@ -35,6 +35,10 @@ class Ledger:
             self._read_new_manifest()
         return key in self._finished
 
+    def count_finished(self, key: str) -> None:
+        """Count a unit whose record was just written here."""
+        self._add([key])
+
     def refresh(self) -> None:
         """Look up all units that were finished meanwhile."""
         names = list_recorded(self._run.path)

@@ -129,6 +129,8 @@ class Worker:
         )
         self._proved.add(subject.key)
         self.done.append(key)
+        self.ledger.count_finished(key)
+        show_questions(self.ledger, lines)
         self.run.forget_failure(key)
         return True
 
