@@ -7,6 +7,7 @@ colours is drawn as several panels, so that no colour occurs twice in one.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil, floor
 
 from markupsafe import Markup
@@ -143,8 +144,11 @@ def _draw_curve_panel(series: Sequence[Series], x_label: str, y_label: str) -> I
 def _draw_row_panel(series: Sequence[Series], title: str, x_label: str) -> Markup:
     rows = list(dict.fromkeys(str(mark.x) for each in series for mark in each.marks))
     low, high = _find_range(series)
-    block = len(series) * ROW_HEIGHT + 10
-    bottom = len(rows) * block + 8
+    marks = {
+        name: [(i, mark) for i, each in enumerate(series) for mark in each.marks if mark.x == name] for name in rows
+    }
+    tops = list(accumulate((len(own) * ROW_HEIGHT + 10 for own in marks.values()), initial=0.0))
+    bottom = tops[-1] + 8
 
     def across(value: float) -> float:
         return ROW_LEFT + (RIGHT - ROW_LEFT) * (value - low) / (high - low)
@@ -154,15 +158,15 @@ def _draw_row_panel(series: Sequence[Series], title: str, x_label: str) -> Marku
         parts += [_draw_line(across(value), 4.0, across(value), bottom, "grid")]
         parts += [_write(across(value), bottom + 16, f"{value:g}".replace("-", "−"), "middle")]
     parts.append(_write((ROW_LEFT + RIGHT) / 2, bottom + 34, x_label, "middle"))
-    for k, name in enumerate(rows):
-        parts.append(_write(ROW_LEFT - 8, 8 + k * block + block / 2, name, "end"))
-        for i, each in enumerate(series):
-            y = 12 + k * block + (i + 0.5) * ROW_HEIGHT
-            for mark in (mark for mark in each.marks if mark.x == name):
-                interval = Markup("")
-                if mark.low is not None and mark.high is not None:
-                    interval = _draw_line(across(mark.low), y, across(mark.high), y, "interval")
-                parts.append(_draw_mark(mark, each.name, i, across(mark.value), y, interval))
+    for (name, own), top, end in zip(marks.items(), tops, tops[1:], strict=False):
+        parts += [_draw_line(0.0, 7 + top, RIGHT, 7 + top, "grid")] if top else []
+        parts.append(_write(ROW_LEFT - 8, 11 + (top + end) / 2, name, "end"))
+        for place, (i, mark) in enumerate(own):
+            y = 12 + top + (place + 0.5) * ROW_HEIGHT
+            interval = Markup("")
+            if mark.low is not None and mark.high is not None:
+                interval = _draw_line(across(mark.low), y, across(mark.high), y, "interval")
+            parts.append(_draw_mark(mark, series[i].name, i, across(mark.value), y, interval))
     return _draw_panel(series, Markup("").join(parts), bottom + 42, title)
 
 

@@ -68,7 +68,9 @@ def draw_pictures(
             "What moves the answer",
             "Fall of the answer's probability when the question, the chain or both come from a counterfactual question "
             "with another answer, and when steps or question are hidden from the answer.",
-            draw_rows([_make_effects(name, each) for name, each in pairs], "What moves the answer", "fall"),
+            draw_rows(
+                [_make_effects(name, each) for name, each in pairs], "What moves the answer", "fall of the probability"
+            ),
         ),
         Picture(
             "attention",

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from faithlens.report.charts import BOTTOM, N_COLOURS, RIGHT, TOP, Mark, Series, draw_curves, draw_rows
+from faithlens.report.charts import BOTTOM, N_COLOURS, RIGHT, ROW_HEIGHT, TOP, Mark, Series, draw_curves, draw_rows
 
 
 def make_series(n: int, points: int = 3) -> list[Series]:
@@ -74,3 +74,12 @@ def test_a_point_without_an_interval_is_hollow() -> None:
     one, four = list_marks(draw_curves(series, "t", "x", "y"))
     assert (one.attrib["class"], four.attrib["class"]) == ("mark bare c0", "mark c0")
     assert one.attrib["aria-label"] == "m, here: 1.00; interval withheld; 1 question"
+
+
+def test_a_row_has_room_for_the_series_that_it_shows_and_no_more() -> None:
+    both, first = (Mark(name, 0.5, 0.4, 0.6, 9, "mediation.total_effect", name) for name in ("both", "first"))
+    drawn = draw_rows([Series("A", [both, first]), Series("B", [both])], "title", "share")
+    marks = re.findall(r'aria-label="(\w, \w+):[^>]*>.*?<circle class="hit" cx="[\d.]+" cy="([\d.]+)"', drawn)
+    assert [name for name, _ in marks] == ["A, both", "B, both", "A, first"]
+    heights = [float(y) for _, y in marks]
+    assert heights == [12 + ROW_HEIGHT / 2, 12 + 3 * ROW_HEIGHT / 2, 22 + 5 * ROW_HEIGHT / 2]
