@@ -14,7 +14,7 @@ from faithlens.measures.edit_counts import DEFAULT_ENDS, DEFAULT_POINTS, DEFAULT
 from faithlens.model.names import DTYPES, check_device, check_model_name
 from faithlens.stats.verdict import Criteria
 from faithlens.strict_json import find_misfit
-from faithlens.tasks.registry import check_task_name
+from faithlens.tasks.registry import check_task_name, load_task
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def check_subjects(models: Sequence[str], task: str | None, traces: str | Path |
     Raises:
         ConfigError: a task is given next to `traces`.
         ModelError: there is no such model.
-        TaskError: there is no such task or file.
+        TaskError: there is no such task or file, or lines of a file of questions cannot be used.
     """
     if traces and task:
         problem = f"a task ({task}) is given next to traces, whose file {traces} holds the questions"
@@ -271,9 +271,10 @@ def check_subjects(models: Sequence[str], task: str | None, traces: str | Path |
         check_model_name(model)
     if task:
         check_task_name(task)
-    for file in [traces] if traces else [task] if task and task.endswith(".jsonl") else []:
-        if not Path(file).exists():
-            raise TaskError(f"{file} cannot be read: No such file or directory", f"{suggest_path(file)}Check the path.")
+    if task and task.endswith(".jsonl"):
+        load_task(task)  # names its bad lines
+    if traces and not Path(traces).exists():
+        raise TaskError(f"{traces} cannot be read: No such file or directory", f"{suggest_path(traces)}Check the path.")
 
 
 def parse_subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:

@@ -281,8 +281,8 @@ def choose_stem(model: Model, task: Task, chains: Sequence[Chain], *, backend: B
             "is needed"
         )
     fix = "Use another task or another form of it, or another model."
-    if model.thinking:
-        fix = f"Give the model more new tokens to finish its thoughts (--max-new-tokens). {fix}"
+    if model.thinking or best is None:
+        fix = f"Give the model more new tokens (--max-new-tokens). {fix}"
     raise ModelError(problem, fix)
 
 

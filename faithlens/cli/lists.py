@@ -115,7 +115,7 @@ def _describe_measure(measure: Measure) -> Entry:
 
 
 def show_schema(
-    name: Annotated[str, typer.Argument(help="traces: the file of chains of thought that --traces reads")],
+    name: Annotated[str, typer.Argument(help="traces: the file of chains of thought that --traces reads")] = "traces",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON Schema")] = False,
 ) -> None:
     """The keys of a file that faithlens reads, what each holds, and since which version of the schema."""

@@ -205,7 +205,8 @@ def make_trace(
     starts = find_offsets(model, cot, prompt)
     text = model.decode([*prompt, *cot])[-starts[-1] :] if starts[-1] else ""
     if not text.strip():
-        raise TraceError("the model wrote nothing", "Check the prompt, or drop this question.")
+        where = f" within {len(cot)} tokens" if finish == "length" else ""
+        raise TraceError(f"the model wrote nothing{where}", "Check the prompt, or drop this question.")
     ranges = cut_steps(text, starts, segment(text))
     pieces = [Piece("prompt", tuple(prompt))]
     pieces += [Piece(f"step {i}", tuple(cot[a:b])) for i, (a, b) in enumerate(ranges)]

@@ -45,6 +45,7 @@ def test_slow_libraries_are_imported_under_a_display() -> None:
         "-m O55",
         "-m O5 -t arithmatic",
         "-m O5 -t missing.jsonl",
+        "-m O5 -t bad.jsonl",
         "-m O5 --suite standart",
         "-m O5 --assays mistaks",
         "-m O5 --editor subjekt",
@@ -58,7 +59,8 @@ def test_slow_libraries_are_imported_under_a_display() -> None:
         "--resume missing",
     ],
 )
-def test_a_mistake_in_an_audit_is_found_without_torch(words: str) -> None:
+def test_a_mistake_in_an_audit_is_found_without_torch(words: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"question": "What is the capital of France?", "answer": "Paris"}')
     code = """
 import sys
 from faithlens.cli.main import app
@@ -68,5 +70,7 @@ try:
 except FaithlensError:
     print("torch" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code, *words.split()], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words.split()], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert done.stdout.strip() == "False"

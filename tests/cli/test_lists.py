@@ -50,7 +50,7 @@ def test_a_measure_is_described_in_words() -> None:
 
 
 def test_tasks_of_one_family_are_told_apart() -> None:
-    lines = [line for line in output("tasks").splitlines() if " arithmetic-" in line]
+    lines = [line for line in output("tasks").splitlines() if line.startswith("arithmetic-")]
     assert any("arithmetic-2 " in line and "(steps: 2)" in line for line in lines)
 
 
