@@ -52,10 +52,14 @@ def score_unit(
     *,
     is_proved: bool,
     digest: str,
+    recorded: pd.DataFrame | None = None,
 ) -> None:
-    """Sample and score batch `number` of a subject, and keep it under `key`."""
+    """Sample and score batch `number` of a subject, and keep it under `key`.
+
+    `recorded` are the drafts of another run for this batch, whose chains of thought need not be drawn again.
+    """
     some = ready.first_chains if number == 0 else []
-    some = some or collect_in_memory(config, ready, ready.batches[number], line, run.read_chains(key))
+    some = some or collect_in_memory(config, ready, ready.batches[number], line, recorded)
     line.set_activity("writing and scoring")
     score_batch(config, ready, key, some, run, line.add_tokens, is_proved=is_proved, digest=digest)
 

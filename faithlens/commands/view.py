@@ -16,7 +16,6 @@ import pandas as pd
 
 from faithlens.commands.decide import judge_subjects
 from faithlens.errors import RunError, list_several, suggest_path
-from faithlens.measures.catalogue import restore_measures
 from faithlens.report.page import Served, make_page
 from faithlens.report.subjects import ReportedSubject, make_subjects, read_subjects, read_tables
 from faithlens.stats.estimate import compute_estimates
@@ -107,7 +106,7 @@ def _read_run_once(folder: Place, name: str) -> list[ReportedSubject]:
     run = Run(folder)  # `Run.open` would refuse files of a growing run that are newer than its manifest
     if VERDICT_NAME in run.manifest["files"]:
         return read_subjects(Run.open(folder), name)
-    restore_measures(run.manifest.get("measures", {}))
+    run.restore_measures()
     tables = read_tables(run)
     scores = tables["scores"]
     if not scores.empty:

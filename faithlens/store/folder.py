@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faithlens.errors import MeasureError, RunError, escape_controls
+from faithlens.measures.catalogue import restore_measures
 from faithlens.store.contents import CHAINS_FOLDER, SHAPES, find_shape_fault, name_table, parse_file
 from faithlens.store.faults import (
     Fault,
@@ -63,9 +64,18 @@ class RunFolder:
 
     def _list_shape_faults(self, names: Iterable[str], files: Mapping[str, Any], known: Iterable[Fault]) -> list[Fault]:
         """Those of `names` that have the digest in the manifest, and entries or rows that faithlens does not write."""
+        self.restore_measures()
         units, rest = self.read_unit_list().units, {*names} - {fault.name for fault in known}
         faults = (find_shape_fault(name, self._read_listed(name, files), units) for name in sorted(rest))
         return [fault for fault in faults if fault]
+
+    def restore_measures(self) -> None:
+        """Add the measures of the user's own that this run holds to the catalogue, unless they are there.
+
+        Raises:
+            MeasureError: the run describes one that cannot be.
+        """
+        restore_measures(self.get_facts("measures"))
 
     def check_identity(self, manifest: Mapping[str, Any]) -> None:
         """Raise RunError, with the differences, if `manifest` has other options, inputs, versions or code."""
@@ -86,20 +96,21 @@ class RunFolder:
         """
         return self._read_merged()["files"]
 
-    def get_facts(self, name: str) -> dict[str, Any]:
+    def get_facts(self, name: str, unit: str | None = None) -> dict[str, Any]:
         """An entry of the manifest, with what units that were finished since add to it.
 
         Args:
             name: the name of the entry, such as "work".
+            unit: the key of the only unit whose record is read; by default those of all units are.
         """
-        return self._read_merged().get(name, {})
+        return self._read_merged(unit).get(name, {})
 
-    def _read_merged(self) -> dict[str, Any]:
-        """The manifest with the records of units that were finished since.
+    def _read_merged(self, unit: str | None = None) -> dict[str, Any]:
+        """The manifest with the records of units that were finished since, or of one of them.
 
         The records are read first: one that is merged in between is then read twice, not missed.
         """
-        records = self._read_records()
+        records = self._read_records(unit)
         return merge_entries(self.manifest, records)
 
     @property
@@ -289,14 +300,14 @@ class RunFolder:
             with suppress(OSError):
                 (self.path / name).rmdir()
 
-    def _read_records(self) -> list[UnitRecord]:
-        records, faults = self._sort_records()
+    def _read_records(self, unit: str | None = None) -> list[UnitRecord]:
+        records, faults = self._sort_records(unit)
         if faults:
             raise make_fault_error(self.path, faults)
         return records
 
-    def _sort_records(self) -> tuple[list[UnitRecord], list[Fault]]:
-        names = list_recorded(self.path)
+    def _sort_records(self, unit: str | None = None) -> tuple[list[UnitRecord], list[Fault]]:
+        names = list_recorded(self.path) if unit is None else {name_unit_file(unit, "json")}
         if not names:
             return [], []
         return read_records(self.path, names, self.read_unit_list().digests)

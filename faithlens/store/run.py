@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from faithlens.console import format_html_table
 from faithlens.errors import RunError
-from faithlens.measures.catalogue import describe_own_measures, restore_measures
+from faithlens.measures.catalogue import describe_own_measures
 from faithlens.store.contents import CHAINS_FOLDER, parse_rows
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, Fault, make_fault_error
 from faithlens.store.files import FileDigest, quote_key, remove_temporary_files, write_atomically
@@ -111,7 +111,7 @@ class Run(RunFolder):
         run = cls(_make_path(path))
         if faults := run.list_faults():
             raise make_fault_error(run.path, faults)
-        restore_measures(run.manifest.get("measures", {}))
+        run.restore_measures()
         return run
 
     @property
@@ -213,7 +213,10 @@ class Run(RunFolder):
             RunError: a column or a row does not belong to the table, or the file cannot be written.
             MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
         """
-        self._write_table(name_part(table, key), check_rows(table, rows))
+        data = check_rows(table, rows)
+        if own := _describe_measures({table: data}):
+            self.add_to_manifest("measures", own)
+        self._write_table(name_part(table, key), data)
 
     def write_unit(
         self, key: str, tables: Mapping[str, Rows], facts: Mapping[str, Any] | None = None, *, digest: str = ""
@@ -233,18 +236,26 @@ class Run(RunFolder):
             RunError: a column or a row does not belong to its table, or a file cannot be written.
             MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
         """
-        parts = {name_part(table, key): check_rows(table, rows) for table, rows in tables.items()}
-        writers = {name: partial(write_parquet, data=data) for name, data in parts.items()}
-        return self._keep_unit(key, writers, facts or {}, digest)
+        parts = {table: check_rows(table, rows) for table, rows in tables.items()}
+        writers = {name_part(table, key): partial(write_parquet, data=data) for table, data in parts.items()}
+        own = _describe_measures(parts)
+        return self._keep_unit(key, writers, {**(facts or {}), **({"measures": own} if own else {})}, digest)
 
-    def read_part(self, table: str, key: str) -> bytes:
-        """The file that holds the part `key` of a table.
+    def open_parts(self) -> Callable[[str, str], bytes]:
+        """A function from a table and the key of a part to the file that holds it, for a run that no longer changes.
 
-        Raises RunError if it is missing, was changed, or holds other rows than faithlens writes.
+        The function raises RunError if the file is missing, was changed, or holds other rows than faithlens writes.
         """
-        name = name_part(table, key)
-        self._read_files(table, [name])
-        return self.read_bytes(name)
+        self.restore_measures()
+        files, units = self.files, self.read_unit_list().units
+
+        def read(table: str, key: str) -> bytes:
+            name = name_part(table, key)
+            content = self._read_listed(name, files)
+            self._parse_rows(name, content, units)
+            return content
+
+        return read
 
     def keep_parts(self, key: str, parts: Mapping[str, bytes], facts: Mapping[str, Any], *, digest: str) -> bool:
         """Keep a unit that another run finished, with its files byte by byte; False if this run has it already.
@@ -267,7 +278,8 @@ class Run(RunFolder):
         """Keep a finished unit, whose files the `writers` write; False if it is kept already."""
         if exists(self.path / name_unit_file(key, "json")):
             return False
-        if writers and writers.keys() <= self.manifest["files"].keys():  # its record was merged
+        is_there = bool(writers) and all(exists(self.path / name) for name in writers)
+        if is_there and writers.keys() <= self.manifest["files"].keys():  # its record was merged
             return False
         files: dict[str, Any] = {}
         with ExitStack() as unwritten:
@@ -300,7 +312,11 @@ class Run(RunFolder):
             RunError: the file was changed, or holds other rows than faithlens writes.
         """
         name = _name_chains(key)
-        return to_frame(self._read_files("drafts", [name])) if name in self.files else None
+        return to_frame(self._read_files("drafts", [name])) if name in self.manifest["files"] else None
+
+    def list_chains(self) -> set[str]:
+        """The keys of the units for which `keep_chains` kept chains of thought."""
+        return {unquote(Path(name).stem) for name in self.manifest["files"] if name.startswith(f"{CHAINS_FOLDER}/")}
 
     def list_finished_keys(self, table: str) -> set[str]:
         """The keys whose part of the table is complete."""
@@ -309,17 +325,12 @@ class Run(RunFolder):
     def finish(self, derived: Mapping[str, Rows] | None = None) -> None:
         """Write `DIR/<table>.parquet` for every table with parts, and for the `derived` tables given (estimates).
 
-        Measures of the user's own are described in the manifest, so that the run can be read without their assay. The
-        parts stay: `list_finished_keys` and `--resume` use them.
+        The parts stay: `list_finished_keys` and `--resume` use them.
         """
         tables = {table: self._read_files(table, parts) for table in SCHEMAS if (parts := self._list_parts(table))}
         derived_tables = {table: sort_rows(table, check_rows(table, rows)) for table, rows in (derived or {}).items()}
         for table, rows in {**tables, **derived_tables}.items():
             self._write_table(f"{table}.parquet", rows)
-        if "scores" in tables:
-            own = describe_own_measures(tables["scores"]["measure"].unique().to_pylist())
-            if own:
-                self.add_to_manifest("measures", own)
 
     def read(self, table: str) -> pd.DataFrame:
         """The whole `table`, sorted: from its parts, or from the finished file.
@@ -357,16 +368,25 @@ class Run(RunFolder):
         return sort_rows(table, pa.concat_tables(self._parse_files(names), promote_options="default"))
 
     def _parse_files(self, names: Iterable[str]) -> Iterator[pa.Table]:
+        self.restore_measures()
         files, units = self.files, self.read_unit_list().units
         for name in names:
-            try:
-                yield parse_rows(name, self._read_listed(name, files), units)
-            except ValueError as error:
-                raise make_fault_error(self.path, [Fault(name, str(error))]) from error
+            yield self._parse_rows(name, self._read_listed(name, files), units)
+
+    def _parse_rows(self, name: str, content: bytes, units: Mapping[str, Any]) -> pa.Table:
+        try:
+            return parse_rows(name, content, units)
+        except ValueError as error:
+            raise make_fault_error(self.path, [Fault(name, str(error))]) from error
 
     def _list_parts(self, table: str) -> list[str]:
         start = _name_parts(table)
         return sorted(name for name in self.files if name.startswith(start))
+
+
+def _describe_measures(tables: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
+    """The measures of the user's own that have scores in `tables`, so that they can be read without their assay."""
+    return describe_own_measures(tables["scores"]["measure"].unique().to_pylist()) if "scores" in tables else {}
 
 
 def _name_chains(key: str) -> str:

@@ -170,7 +170,7 @@ class OptionsEntry(TypedDict):
 class FactsEntry(TypedDict, total=False):
     """What is found out while units are done, by the key of their subject or their own.
 
-    `reused` holds the run from which a unit was taken over.
+    `reused` holds the run from which a unit was taken over, `measures` those of the user's own by name.
     """
 
     subjects: dict[str, SubjectFacts]
@@ -178,6 +178,7 @@ class FactsEntry(TypedDict, total=False):
     proofs: dict[str, Any]
     retried: dict[str, list[RetryEntry]]
     reused: dict[str, dict[str, str]]
+    measures: dict[str, dict[str, Any]]
 
 
 class ManifestFile(FactsEntry):
@@ -194,7 +195,6 @@ class ManifestFile(FactsEntry):
     inputs: NotRequired[dict[str, str]]
     created: NotRequired[str]
     threads: NotRequired[int]
-    measures: NotRequired[dict[str, dict[str, Any]]]
     resumed: NotRequired[list[dict[str, Any]]]
     trials: NotRequired[dict[str, TrialEntry]]
 

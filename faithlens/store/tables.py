@@ -165,7 +165,7 @@ def parse_table(table: str, content: bytes) -> pa.Table:
 
     Raises:
         ValueError: the file holds no table, other columns, a row twice, or a row that `check_rows` refuses; as the end
-            of a sentence. Measures that are not in the catalogue are left to `get_measure`.
+            of a sentence.
     """
     keys = [field.name for field in get_schema(table) if field.name in ORDER[table] and field.type == TEXT]
     try:
@@ -181,9 +181,12 @@ def parse_table(table: str, content: bytes) -> pa.Table:
         raise ValueError(f"does not have the columns of {table}")
     columns = [read[name] if name in written.names else pa.nulls(read.num_rows, types[name]) for name in types]
     rows = pa.table(columns, names=schema.names)
+    if "measure" in types and (unknown := {*rows["measure"].unique().to_pylist()} - {*MEASURES, None}):
+        raise ValueError(
+            f"has rows of the measure {min(unknown)[:40]!r}, which neither the catalogue nor the run describes"
+        )
     try:
-        known = pa.array([*MEASURES, None], TEXT)
-        _check_values(table, rows.filter(pc.is_in(rows["measure"], known)) if "measure" in types else rows)
+        _check_values(table, rows)
     except (RunError, MeasureError) as error:
         raise ValueError(f"cannot be believed: {error.problem}") from error
     return rows.cast(schema)

@@ -9,6 +9,7 @@ For example, units/O5%20running-sum%200.json holds {"unit": "O5 running-sum 0", 
 "a0..."}.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,9 +111,8 @@ def read_records(
 
 def merge_entries(manifest: Mapping[str, Any], records: Iterable[UnitRecord]) -> dict[str, Any]:
     """The manifest with the files and the facts of the records."""
-    merged = dict(manifest)
+    added = defaultdict[str, dict[str, Any]](dict)
     for record in records:
-        merged["files"] = merged.get("files", {}) | dict(record.files)
-        for name, entries in record.facts.items():
-            merged[name] = merged.get(name, {}) | entries
-    return merged
+        for name, entries in {"files": record.files, **record.facts}.items():
+            added[name].update(entries)
+    return {**manifest, **{name: manifest.get(name, {}) | entries for name, entries in added.items()}}

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from faithlens.cli import main
+from faithlens.store import Run
 from tests.kills.runner import read_files
+from tests.store.test_tables import rewrite
 
 OPTIONS = "audit -m O5 -t running-sum -n 4 --batch 2 --assays baselines,mediation --device cpu"
 FIRST, SECOND = (f"parts/scores/O5%20running-sum%20{i}.parquet" for i in range(2))
@@ -119,3 +122,31 @@ def test_a_damaged_run_is_refused_by_each_command_and_repaired_by_resume(
     assert DAMAGES[damage] in caplog.text  # the warning of --resume
     files = read_files(run)
     assert [name for name in {*files, *expected} if files.get(name) != expected.get(name)] == []
+
+
+def test_a_row_of_a_measure_that_nothing_describes_is_refused_and_repaired_by_resume(
+    whole: Path,
+    other: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The digest of the part is made anew. It is no measure of the catalogue, and none that the manifest describes."""
+
+    def rename_one(rows: pa.Table) -> pa.Table:
+        names = ["own.count", *rows["measure"].to_pylist()[1:]]
+        return rows.set_column(rows.column_names.index("measure"), "measure", pa.array(names))
+
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    expected = read_files(run)
+    rewrite(Run(run), FIRST, rename_one)
+    problem = f"{FIRST} has rows of the measure 'own.count', which neither the catalogue nor the run describes"
+    for words in (f"decide {run}", f"export {run} {tmp_path}/table.parquet", f"compare {run} {other}"):
+        assert call(monkeypatch, words) == (3 if words.startswith("decide") else 2), words
+        assert problem in " ".join("".join(capsys.readouterr()).split()), words
+    assert not (tmp_path / "table.parquet").exists()
+    assert call(monkeypatch, "audit", "--resume", run) == 0
+    assert problem in caplog.text
+    assert read_files(run) == expected

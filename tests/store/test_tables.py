@@ -225,10 +225,14 @@ def test_the_order_of_rows_and_columns_does_not_matter(run: Run) -> None:
     assert run.read("scores").equals(expected)
 
 
-def test_a_measure_that_is_not_in_the_catalogue_is_named_where_it_is_read(run: Run) -> None:
-    """It may be one of the user's own, whose assay is not loaded."""
+def test_a_measure_that_nothing_describes_is_refused_with_its_file_and_its_name(run: Run) -> None:
+    """It may be one of the user's own, which the manifest describes."""
     rewrite(run, PART, put("measure", "own.count", pa.string()))
-    assert run.read("scores")["measure"].tolist().count("own.count") == 2
+    problem = f"{PART} has rows of the measure 'own.count', which neither the catalogue nor the run describes"
+    with pytest.raises(RunError, match=problem):
+        run.read("scores")
+    with pytest.raises(RunError, match=problem):
+        run.open_parts()("scores", "a t 0")
 
 
 @pytest.mark.parametrize(
@@ -256,7 +260,7 @@ def test_chains_of_another_run_that_could_not_have_been_written_are_not_used(tmp
     run.write_part(
         "drafts", "a t 1", [{k: v for k, v in draft.items() if k != "condition"} | {"finish": "stop", "seed": 0}]
     )
-    run.keep_chains("a t 1", run.read_part("drafts", "a t 1"))
+    run.keep_chains("a t 1", run.open_parts()("drafts", "a t 1"))
     rows = run.read_chains("a t 1")
     assert rows is not None
     assert rows["ids"].tolist()[0].tolist() == [2]

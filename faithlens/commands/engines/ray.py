@@ -65,9 +65,11 @@ class Shift:
         busy = Counter(actor for actor, _ in self.running.values())
         keys = {key for _, key in self.running.values()}
         for actor in [*range(len(self.actors))] * QUEUED:
-            left = [key for key in self.ledger.list_unfinished() if key not in keys | self.failed]
-            if not left or busy[actor] >= QUEUED:
+            if busy[actor] >= QUEUED:
                 continue
+            left = [key for key in self.ledger.list_unfinished() if key not in keys and key not in self.failed]
+            if not left:
+                return
             key = order_units(left, actor, len(self.actors))[0]
             self.running[self.actors[actor].work.remote(key)] = (actor, key)
             busy[actor] += 1

@@ -18,14 +18,16 @@ class Ledger:
     Attributes:
         listed: all units.
         questions: the number of questions of finished units, by model and task.
+        chains: the units whose chains of thought were taken over from another run.
     """
 
     def __init__(self, run: Run) -> None:
         self._run, self.listed = run, run.read_unit_list()
         self._finished = set[str]()
         self.questions = Counter[str]()
-        self._seen = self._look_at_manifest()
-        self._add(run.list_finished_units())
+        self.chains = set[str]()
+        self._seen: object = None
+        self._read_new_manifest()
 
     def is_finished(self, key: str, *, looks_again: bool = False) -> bool:
         """Whether a unit is finished; with `looks_again`, also if the manifest alone says so by now."""
@@ -69,6 +71,7 @@ class Ledger:
         if seen != self._seen:
             self._seen = seen
             self._add(self._run.list_finished_units())
+            self.chains = self._run.list_chains()
 
     def _look_at_manifest(self) -> object:
         """What changes when the manifest is written again."""

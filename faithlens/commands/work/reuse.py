@@ -92,30 +92,33 @@ def take_over(run: Run, sources: Sequence[Reusable], notify: Callable[[str], Non
     Raises:
         RunError: a file of `run` cannot be written.
     """
-    listed, finished = run.read_unit_list(), run.list_finished_units()
+    listed, finished, drawn = run.read_unit_list(), run.list_finished_units(), run.list_chains()
     for source in sources:
         other, damaged, counts = source.run, list[str](), Counter[str]()
+        read = other.open_parts()
         for key, facts in source.starts.items():
             run.write_unit(key, {}, facts, digest=listed.digests[key])
+        origin = {"run": str(other.path), "created": other.manifest["created"]}
         entries = {name: other.get_facts(name) for name in FACTS}
+        measures = {"measures": own_measures} if (own_measures := other.get_facts("measures")) else {}
         for key in (*source.units, *source.chains):
             is_whole = key in source.units
             tables = listed.tables if is_whole else ("drafts",)
-            has_chains = not is_whole and run.read_chains(key) is not None
-            if key in finished or has_chains:
+            if key in finished or (not is_whole and key in drawn):
                 continue
             try:
-                parts = {table: other.read_part(table, key) for table in tables}
+                parts = {table: read(table, key) for table in tables}
             except RunError as error:
                 damaged.append(f"{key} is done again: {error.problem}.")
                 continue
             if is_whole:
                 own = {name: {key: each[key]} for name, each in entries.items() if key in each}
-                origin = {"run": str(other.path), "created": other.manifest["created"]}
-                run.keep_parts(key, parts, {"reused": {key: origin}} | own, digest=listed.digests[key])
+                facts = {"reused": {key: origin}, **own, **measures}
+                run.keep_parts(key, parts, facts, digest=listed.digests[key])
                 finished.add(key)
             else:
                 run.keep_chains(key, parts["drafts"])
+                drawn.add(key)
             counts["units" if is_whole else "chains"] += 1
         notify("\n".join([_describe(source, counts, len(listed.units)), *damaged]))
 

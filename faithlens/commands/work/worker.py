@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from time import sleep
 
+import pandas as pd
+
 from faithlens.commands.identity import check_inputs, check_sampler, describe_subject
 from faithlens.commands.prepare import (
     NO_OBJECTS,
@@ -126,6 +128,7 @@ class Worker:
             lines[subject.key],
             is_proved=is_first or key == choose_proved(self.config, subject, len(ready.batches)),
             digest=unit["digest"],
+            recorded=self.read_chains(key),
         )
         self._proved.add(subject.key)
         self.done.append(key)
@@ -139,23 +142,28 @@ class Worker:
         if subject.key in self.prepared:
             return self.prepared[subject.key]
         check_inputs(self.run.manifest, self.config, subject)
-        facts = self.run.get_facts("subjects").get(subject.key)
-        if facts is None and not leases.take(name_start(subject)):
+        start = name_start(subject)
+        facts = self.run.get_facts("subjects", start).get(subject.key)
+        if facts is None and not leases.take(start):
             return None
         for other in [*self.prepared]:  # one model in memory at a time
             del self.prepared[other]
         try:
-            recorded = self.run.read_chains(name_unit(subject, 0))
+            recorded = self.read_chains(name_unit(subject, 0))
             ready = prepare_subject(self.config, subject, self.open_model, self.objects, find_stem(facts), recorded)
             if facts is None:
                 keep_start(self.run, ready)
-                ready = ready.with_stem(find_stem(self.run.get_facts("subjects")[subject.key]))
+                ready = ready.with_stem(find_stem(self.run.get_facts("subjects", start)[subject.key]))
             else:
                 check_sampler(self.run.path, facts, subject.key, ready.setting)
         finally:
-            leases.give_back(name_start(subject))
+            leases.give_back(start)
         self.prepared[subject.key] = ready
         return ready
+
+    def read_chains(self, key: str) -> pd.DataFrame | None:
+        """The chains of thought of a unit that were taken over from another run; None if there are none."""
+        return self.run.read_chains(key) if key in self.ledger.chains else None
 
 
 def show_questions(ledger: Ledger, lines: Mapping[str, ProgressLine]) -> None:

@@ -161,13 +161,26 @@ def restore_measures(entries: Mapping[str, Mapping[str, Any]]) -> None:
 
     Args:
         entries: what `describe_own_measures` gave, perhaps read from JSON.
+
+    Raises:
+        MeasureError: an entry describes no measure.
     """
     for name in entries.keys() - _CATALOGUE.keys():
-        fields = {key: _freeze(value) for key, value in entries[name].items()}
+        register_measure(_read_measure(name, entries[name]))
+        _RESTORED.add(name)
+
+
+def _read_measure(name: str, entry: Mapping[str, Any]) -> Measure:
+    fields = {key: _freeze(value) for key, value in entry.items()}
+    try:
         if fields["askable"] is not None:
             fields["askable"] = Askable(*fields["askable"])
-        register_measure(Measure(**fields))  # pyright: ignore[reportArgumentType]
-        _RESTORED.add(name)
+        return Measure(**fields | {"name": name})  # pyright: ignore[reportArgumentType]
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"the description of the measure {name!r} that a run holds cannot be read: {error}"
+        raise MeasureError(
+            problem, "Register the measure before you read the run, or restore the run from a copy."
+        ) from error
 
 
 def _freeze(value: Any) -> Any:

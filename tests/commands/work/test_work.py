@@ -1,14 +1,17 @@
 """Many workers write the bytes that one writes: whatever their number, their order, and where they stop."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.unit_overhead import measure_units
 from faithlens.assays import battery
 from faithlens.commands import score as scoring
 from faithlens.commands.audit import audit, run_audit
+from faithlens.commands.decide import decide
 from faithlens.commands.identity import make_audit_manifest
 from faithlens.commands.progress import show_progress
 from faithlens.commands.work.conclude import conclude
@@ -18,7 +21,12 @@ from faithlens.commands.work.units import BATCH_TABLES, list_audit_units, order_
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, ModelError, RunError
 from faithlens.execution.samplers import own as samplers
+from faithlens.interventions.case import Case
+from faithlens.measures.catalogue import Measure, get_measure, registry
+from faithlens.measures.score import Score
 from faithlens.model.load import load
+from faithlens.plan.condition import Condition
+from faithlens.report.export import export_run
 from faithlens.store import Leases, Run
 from tests.commands.work.runs import CONFIG, list_differing, prepare
 
@@ -90,6 +98,64 @@ def test_a_unit_that_fails_is_named_and_the_others_are_done(
         conclude_run(path)
     assert work_on_run(path).done == [UNITS[1]]
     assert list_differing(conclude_run(path), whole) == []
+
+
+class CountSteps:
+    """An assay with a measure of its own."""
+
+    name = "own"
+
+    def conditions(self, setting: object, case: object) -> list[Condition]:
+        return []
+
+    def score(self, setting: object, case: Case, records: object) -> list[Score]:
+        return [Score("own.steps", float(len(case.trace.steps)))]
+
+
+def test_a_measure_of_the_users_own_is_known_where_only_the_worker_registered_it(
+    tmp_path: Path, register_measure: Callable[..., Measure]
+) -> None:
+    own = {"name": "own.steps", "label": "steps", "meaning": "The steps.", "unit": "count", "kind": "count"}
+    measure = register_measure(**own, range=(0.0, None), assay="own")
+    assays = ("early_answering", f"{__name__}:CountSteps")
+    path = prepare(tmp_path / "run", replace(CONFIG, subjects=CONFIG.subjects[:1], n=2, batch=1, assays=assays))
+    work_on_run(path)
+    registry._CATALOGUE.pop("own.steps")  # as in another process
+    run = conclude_run(path)
+    steps = run.scores[run.scores["measure"] == "own.steps"]
+    assert steps["value"].tolist() == run.traces["steps"].map(len).tolist()
+    assert run.estimates.set_index("measure")["value"]["own.steps"] == steps["value"].mean()
+    assert get_measure("own.steps") == measure
+    registry._CATALOGUE.pop("own.steps")
+    assert decide(path).subjects[0]["model"] == "O5"
+    registry._CATALOGUE.pop("own.steps")
+    assert export_run(Run.open(path), tmp_path / "rows.parquet", "parquet").exists()
+
+
+def test_a_unit_takes_no_longer_the_more_units_are_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first unit a worker reads no record of another one, and the manifest only where it was written again."""
+    path = prepare(tmp_path / "run", replace(CONFIG, subjects=CONFIG.subjects[:1]))
+    with open_worker(path) as worker, Leases(path) as leases, show_progress(worker.ledger.count_questions()) as lines:
+        assert worker.do_some([UNITS[0]], leases, lines)
+        with monkeypatch.context() as patched:
+            for name in ("read_records", "read_manifest"):
+                patched.setattr(f"faithlens.store.folder.{name}", None)
+            assert worker.do_some([UNITS[1]], leases, lines)
+    assert worker.done == UNITS[:2]
+    assert Ledger(Run(path)).list_unfinished() == []
+
+
+def test_what_a_worker_adds_to_a_unit_is_measured(tmp_path: Path) -> None:
+    config = replace(CONFIG, subjects=CONFIG.subjects[:1], n=4, batch=1)
+    rows = [*measure_units(config, 1, tmp_path)]
+    assert len(rows) in (
+        1,
+        2,
+    )  # the first is left out, one was finished before, and one may be compared with a reference
+    assert all(each.clock > 0 for row in rows for each in row)
+    finished = Run(tmp_path / "whole").list_finished_units()
+    assert finished == Run(tmp_path / "rest").list_finished_units()
+    assert len(finished) == 2 + len(rows)
 
 
 def test_memory_that_runs_out_cuts_a_unit_and_is_recorded(whole: Run, tmp_path: Path) -> None:
