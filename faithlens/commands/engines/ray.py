@@ -37,11 +37,12 @@ class UnitActor:
         self._context = open_worker(folder, expiry=expiry)
         self._worker = self._context.__enter__()
         self._leases = Leases(self._worker.run.path, expiry).__enter__()
+        self._questions = self._worker.ledger.count_questions()
 
     def work(self, key: str) -> str:
         """Do one unit: "done", "failed", or "held" by a worker of another engine."""
         worker = self._worker
-        with show_progress(worker.ledger.count_questions()) as lines:
+        with show_progress(self._questions) as lines:
             worker.do_some([key], self._leases, lines)
         if key in worker.failed:
             return "failed"

@@ -133,7 +133,7 @@ def test_a_measure_of_the_users_own_is_known_where_only_the_worker_registered_it
 
 
 def test_a_unit_takes_no_longer_the_more_units_are_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the first unit a worker reads no record of another one, and the manifest only where it was written again."""
+    """Then a worker reads no record of another unit, and the manifest only where it was written again."""
     path = prepare(tmp_path / "run", replace(CONFIG, subjects=CONFIG.subjects[:1]))
     with open_worker(path) as worker, Leases(path) as leases, show_progress(worker.ledger.count_questions()) as lines:
         assert worker.do_some([UNITS[0]], leases, lines)
@@ -151,7 +151,7 @@ def test_what_a_worker_adds_to_a_unit_is_measured(tmp_path: Path) -> None:
     assert len(rows) in (
         1,
         2,
-    )  # the first is left out, one was finished before, and one may be compared with a reference
+    )  # one of those after the first two may be a unit that is proved
     assert all(each.clock > 0 for row in rows for each in row)
     finished = Run(tmp_path / "whole").list_finished_units()
     assert finished == Run(tmp_path / "rest").list_finished_units()
