@@ -307,7 +307,11 @@ class RunFolder:
         return records
 
     def _sort_records(self, unit: str | None = None) -> tuple[list[UnitRecord], list[Fault]]:
-        names = list_recorded(self.path) if unit is None else {name_unit_file(unit, "json")}
+        try:
+            names = list_recorded(self.path) if unit is None else {name_unit_file(unit, "json")}
+        except OSError as error:
+            problem = f"the run in {self.path} cannot be read: {error.strerror or error}"
+            raise RunError(problem, "Check that you may read the folder, then repeat the command.") from error
         if not names:
             return [], []
         return read_records(self.path, names, self.read_unit_list().digests)

@@ -124,12 +124,16 @@ def exists(place: Place) -> bool:
 def list_files(folder: Place, subfolder: str) -> list[str]:
     """The names of the files that lie in a folder, and at any depth in one of its subfolders; with forward slashes.
 
-    Raises OSError where they cannot be listed.
+    There are none where the folder is not there, nor the bucket of an address. Raises OSError where they cannot be
+    listed.
     """
     with raise_os_errors(folder):
         if not is_address(folder):
             paths = [path for path in (*folder.glob("*"), *folder.glob(f"{subfolder}/**/*")) if not path.is_dir()]
             return sorted(path.relative_to(folder).as_posix() for path in paths)
         store, start = get_store(folder)
-        paths = [*store.find(start, maxdepth=1), *store.find(f"{start}/{subfolder}")]
-        return sorted(path.removeprefix(start).strip("/") for path in paths)
+        try:
+            objects = [*store.find(start, maxdepth=1), *store.find(f"{start}/{subfolder}")]
+        except FileNotFoundError:  # some versions of s3fs raise it where there is no bucket
+            return []
+        return sorted(name.removeprefix(start).strip("/") for name in objects)
