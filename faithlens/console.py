@@ -92,6 +92,10 @@ class SafeConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=escape_controls(segment.text))
 
+    def print_lines(self, text: str) -> None:
+        """Print lines, each whole; where a terminal is too narrow, its further parts are indented."""
+        self.print_line(hang_lines(text, self.width) if self.file.isatty() else text)
+
     def print_line(self, text: str, style: str | None = None) -> None:
         """Print a text without breaking its lines, so that paths and commands can be copied."""
         self.print(text, style=style, soft_wrap=True)

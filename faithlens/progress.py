@@ -21,7 +21,7 @@ from rich.console import Console, ConsoleOptions
 from rich.live import Live
 from rich.text import Text
 
-from faithlens.console import SafeConsole, hang_lines
+from faithlens.console import SafeConsole
 
 RECENT = 15.0
 """Seconds over which tokens per second are counted."""
@@ -108,7 +108,7 @@ class Display:
             is_broken: whether lines are broken where a terminal is too narrow; commands that can be copied are not.
         """
         console = self._console or SafeConsole(stderr=True)
-        console.print_line(hang_lines(words, console.width) if is_broken and is_terminal() else words)
+        (console.print_lines if is_broken else console.print_line)(words)
 
     def print_line(self, words: str) -> None:
         """Print a line where there is neither a terminal nor a notebook, if the display prints lines there."""

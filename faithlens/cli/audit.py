@@ -235,7 +235,7 @@ def _print_costs(
         typer.echo(format_json(summarise_costs(costs)))
         return
     for cost in costs:
-        SafeConsole().print(str(cost))
+        SafeConsole().print_lines(str(cost))
 
 
 def sweep(
@@ -280,7 +280,7 @@ def sweep(
                 run = run_sweep(config, folder, notify=display.note)
     if run is None:
         for cost in costs:
-            console.print(cost)
+            console.print_lines(cost)
         return
     if as_json:
         typer.echo(format_json({"run": str(run.path), **run.read_json("sweep.json")}))
