@@ -17,7 +17,15 @@ def test_print_shows_the_verdicts_and_the_open_chain_without_controls(browser: A
     for opened in open_page(context, page_file, f"#q{number}/step3"):
         opened.wait_for_selector("#step")
         opened.emulate_media(media="print")
-        for part in ("h1", "#verdicts .card", "#chain h3", "#step .sides", "#figure-early", "#numbers table"):
+        for part in (
+            "h1",
+            "#verdicts .card",
+            "#verdicts details li",
+            "#chain h3",
+            "#step .sides",
+            "#figure-early",
+            "#numbers table",
+        ):
             assert opened.locator(part).first.is_visible(), part
         for control in ("nav", "#filters", "#list", "#scheme", "#chain .tools"):
             assert opened.locator(control).first.is_hidden(), control
@@ -26,6 +34,10 @@ def test_print_shows_the_verdicts_and_the_open_chain_without_controls(browser: A
         )  # of the light scheme
         tables = "() => [...document.querySelectorAll('.scroll')].filter((each) => each.checkVisibility())"
         assert opened.evaluate(f"{tables}.every((each) => each.scrollWidth <= document.body.clientWidth)")
+    for opened in open_page(context, page_file):  # no chain is open where there is no room for it beside the list
+        assert opened.locator("#chains h2").is_visible()
+        opened.emulate_media(media="print")
+        assert opened.locator("#chains h2").is_hidden()
     context.close()
 
 
