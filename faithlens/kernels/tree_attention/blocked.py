@@ -99,7 +99,9 @@ def attend(
 
 def join_parts(parts: list[Tensor]) -> Float[Tensor, "head query d_head"]:
     """The outputs of blocks, one after the other; in memory the heads of a query lie side by side."""
-    if len(parts) == 1 or (torch.is_grad_enabled() and any(part.requires_grad for part in parts)):
+    if len(parts) == 1:
+        return parts[0]
+    if torch.is_grad_enabled() and any(part.requires_grad for part in parts):
         return torch.cat(parts, 1)
     heads, _, width = parts[0].shape
     out = parts[0].new_empty(sum(part.shape[1] for part in parts), heads, width)

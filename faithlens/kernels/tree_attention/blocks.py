@@ -13,8 +13,10 @@ from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
+from numpy import ndarray
 from torch import Tensor
 
 from faithlens.kernels.tree_attention.tree import Tree, find_candidates, list_rows
@@ -142,27 +144,49 @@ def is_chain(tree: Tree, rows: Int[Tensor, " query"]) -> bool:
 def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int]]:
     """Cut queries into blocks of at most `BLOCK_QUERIES`, at the ends of branches where that leaves fewer pairs.
 
-    A block computes every pair of its queries and of the keys that some of them see: all ancestors of the deepest
-    query, and the rows of the block. So branches share a block only if they are short.
+    A block computes every pair of its queries and of the keys that some of them see. So branches share a block only if
+    they are short, or have most of their ancestors in common.
     """
-    depth = tree.depth[queries]
-    broken = (tree.places[queries].diff() != 1) | (depth.diff() != 1)  # the next query is not the child of this one
-    borders = [0, *(broken.nonzero()[:, 0] + 1).tolist(), len(queries)]
+    depth, unshared = tree.depth[queries].numpy(), count_unshared(tree, queries)
+    broken = (tree.places[queries].diff() != 1).numpy() | (np.diff(depth) != 1)  # no child of the query before it
+    borders = [0, *(broken.nonzero()[0] + 1).tolist(), len(queries)]
     out: list[tuple[int, int]] = []
-    above = 0  # ancestors of the deepest branch in the last block
+    keys = 0  # that some query of the last block sees
     for a, b in pairwise(borders):
-        ancestors = int(depth[a]) if b > a else 0
         for start in range(a, b, BLOCK_QUERIES):
-            stop, deep = min(b, start + BLOCK_QUERIES), ancestors + start - a
+            stop = min(b, start + BLOCK_QUERIES)
+            alone = int(depth[start]) + stop - start
             if out and stop - out[-1][0] <= BLOCK_QUERIES:
                 first, last = out[-1]
-                apart = (last - first) * (above + last - first) + (stop - start) * (deep + stop - start) + CALL_COST
-                if (stop - first) * (max(above, deep) + stop - first) <= apart:
-                    out[-1], above = (first, stop), max(above, deep)
+                joined = keys + int(unshared[start]) + stop - start - 1
+                if (stop - first) * joined <= (last - first) * keys + (stop - start) * alone + CALL_COST:
+                    out[-1], keys = (first, stop), joined
                     continue
             out.append((start, stop))
-            above = deep
+            keys = alone
     return out
+
+
+def count_unshared(tree: Tree, queries: Int[Tensor, " query"]) -> Int[ndarray, " query"]:
+    """For each query, how many keys (its ancestors and itself) are not among those of the query before it.
+
+    Two rows share as many ancestors as the lowest depth is on the way, by place, from behind the first to the second:
+    there the walk through the tree is on the branch that leaves their last common ancestor. For example, from c to e
+    of the sequences "a b c" and "a b d e" the depths are 2 (d) and 3 (e), so both have a and b, and d and e are e's.
+    """
+    places, unshared = tree.places[queries].numpy(), tree.depth[queries].numpy() + 1
+    follows = places[1:] > places[:-1]  # else nothing is known to be shared
+    ways = np.stack([places[:-1], places[1:]], 1)[follows] + 1
+    depths = get_or_make(tree, ("depths by place",), None, partial(sort_depths, tree))
+    unshared[1:][follows] -= np.minimum.reduceat(depths, ways.reshape(-1))[::2] if len(ways) else 0
+    return unshared
+
+
+def sort_depths(tree: Tree) -> Int[ndarray, " place"]:
+    """The depth of the row at each place, and a zero behind the last."""
+    depths = np.zeros(int(tree.places.max()) + 2, np.int64)
+    depths[tree.places.numpy()] = tree.depth.numpy()
+    return depths
 
 
 def is_causal_row(tree: Tree) -> bool:
