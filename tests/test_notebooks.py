@@ -135,6 +135,13 @@ assert chain.loc["disclosed", "n_open"] == 31
 scores = runs["qwen2.5-coder-0.5b-variable-chain"].scores.set_index("measure")["value"]
 moved = {kind: scores[f"value_hints.{kind}.stray"].dropna() for kind in ("record", "worked")}
 assert {kind: ((each > 0).sum(), len(each)) for kind, each in moved.items()} == {"record": (20, 31), "worked": (9, 32)}
+large = gates[gates["run"] == "qwen2.5-coder-1.5b-arithmetic"].set_index("gate")
+assert large["n_failed"].to_dict() == {
+    "capable": 0, "causal": 0, "legible": 0, "derived": 0, "serial": 3, "undisturbed": 0, "disclosed": 1
+}
+assert large["n_open"].to_dict() == {
+    "capable": 0, "causal": 0, "legible": 10, "derived": 0, "serial": 11, "undisturbed": 0, "disclosed": 0
+}
 """,
     "04_your_own_measure": """
 assert gap < 1e-4
