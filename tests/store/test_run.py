@@ -197,6 +197,16 @@ def test_a_run_with_a_measure_of_the_users_own_is_read_where_nothing_registers_i
         register_measure(**own | {"label": "another"})
 
 
+@pytest.mark.parametrize("entry", [{}, {"askable": None}, {"askable": None, "name": "own.count", "colour": "red"}])
+def test_a_measure_whose_description_cannot_be_read_is_refused(tmp_path, entry):
+    run = start(tmp_path / "run")
+    run.add_to_manifest("measures", {"own.count": entry})
+    with pytest.raises(
+        MeasureError, match=r"the description of the measure 'own\.count' that a run holds cannot be read"
+    ):
+        Run.open(tmp_path / "run")
+
+
 def test_a_batch_may_be_empty(tmp_path):
     run = start(tmp_path / "run")
     run.write_part("traces", "k", [])
