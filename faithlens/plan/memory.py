@@ -14,8 +14,8 @@ pass of 36 rows of which one is read::
     keys and values                36 rows * 32 numbers * 4 bytes     =  4,608
     inside of a block              36 rows * 4 * 96 numbers * 4 bytes = 55,296
     logits of the rows read        3 * 4 bytes * 1 row * 261 tokens   =  3,132
-    masks of attention             4 bytes * (1 + 2 + ... + 36) keys  =  2,664    of branches of few rows only
-                                                                total = 86,436
+    masks of attention                                                =      0    of blocks with short branches only
+                                                                total = 83,772
 """
 
 import os
@@ -29,6 +29,8 @@ import torch
 
 from faithlens.errors import PlanError
 from faithlens.kernels.answer_logprobs.streamed import CHUNK_LOGITS
+from faithlens.kernels.tree_attention.blocks import count_mask_numbers
+from faithlens.kernels.tree_attention.tree import Tree
 from faithlens.model.lengths import read_size, require_size
 from faithlens.model.library import get_text_config
 from faithlens.model.model import Model, check_model
@@ -39,7 +41,6 @@ from faithlens.plan.packing import CHUNK_ROWS, PackedPass
 from faithlens.plan.plan import BRANCHES, Plan, compile_plan
 
 FREE_SHARE = 0.7  # of the free memory, what a plan takes for its passes if nobody says how much
-CHAIN = 128  # rows of a branch from which on its masks of attention are no memory of their own
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -111,23 +112,41 @@ def estimate_peak_bytes(model: Model, plan: Plan, packed: PackedPass, capture: C
     kv = 2 * d_head * (read_size(config, "num_key_value_heads") or heads)
     inner = read_size(config, "intermediate_size") or read_size(config, "n_inner") or 4 * d_model
     written = len({rows.edit.component for rows in packed.overwrites}) * d_model
-    read_rows = len({row for placement in packed.placements for option in placement.reads for row, _ in option})
-    logits = 3 * 4 * min(CHUNK_LOGITS, read_rows * config.vocab_size)
+    logits = 3 * 4 * min(CHUNK_LOGITS, len(find_read_rows(packed)) * config.vocab_size)
     stream = rows * (3 * d_model * max(4, size) + (kv + written) * size)
     within = chunk * 4 * inner * size
     if capture.attribution:  # a backward pass needs what every block has computed
         stream = rows * (4 * d_model + kv + written) * size * model.n_layers
         within = rows * 4 * inner * size * model.n_layers
-    return stream + within + logits + count_mask_bytes(packed) + count_captured_bytes(model, plan, packed, capture)
+    return (
+        stream + within + logits + count_mask_bytes(model, packed) + count_captured_bytes(model, plan, packed, capture)
+    )
 
 
-def count_mask_bytes(packed: PackedPass) -> int:
-    """The bytes of the masks of attention: for rows of short branches, and for rows that do not see all before them."""
-    borders = np.flatnonzero(np.diff(packed.depth, prepend=-2) != 1)
-    is_short = np.repeat(np.diff(borders, append=len(packed)) < CHAIN, np.diff(borders, append=len(packed)))
+def count_mask_bytes(model: Model, packed: PackedPass) -> int:
+    """The bytes of the masks of attention that stay in memory during a pass; the kernel of a GPU has none."""
+    if model.device.type == "cuda":
+        return 0
     marked = np.array([bool(own or other) for own, other in zip(packed.cuts, packed.grafts, strict=True)])
-    own_masks = is_short | marked[packed.mark_sets]
-    return 4 * int((packed.depth[own_masks] + 1).sum())
+    tree = Tree(
+        *(torch.as_tensor(each) for each in (packed.depth, packed.places, packed.visible_until)),
+        hidden=torch.as_tensor(marked[packed.mark_sets])[:, None, None] * torch.tensor([0, 1]),  # not empty
+        grafts=torch.zeros(len(packed), 0, 2, dtype=torch.long),
+    )
+    chunk = CHUNK_ROWS["cpu"]
+    last = sorted(find_read_rows(packed))  # in the last layer these run by themselves
+    numbers = 0
+    for start in range(0, len(packed), chunk):
+        numbers += count_mask_numbers(tree, range(start, min(start + chunk, len(packed))))
+    for start in range(0, len(last), chunk):
+        numbers += count_mask_numbers(tree, torch.tensor(last[start : start + chunk]))
+    windows = model.anatomy.sight.windows or [None]
+    return numbers * len(set(windows)) * model.hf_model.dtype.itemsize
+
+
+def find_read_rows(packed: PackedPass) -> set[int]:
+    """The rows whose next-token probabilities are read."""
+    return {row for placement in packed.placements for option in placement.reads for row, _ in option}
 
 
 def count_captured_bytes(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> int:

@@ -39,10 +39,10 @@ def test_short_branches_share_a_block_where_their_ancestors_are_the_same() -> No
     one = [*range(-1, 299), 299, 300, 299, 302]
     two = [*range(-1, 301), -1, *range(302, 603)]
     none = [(0, 0)] * len(two)
-    assert split_queries(grow(one, none[: len(one)]), torch.arange(300, 304)) == [(0, 4)]
+    assert split_queries(grow(one, none[: len(one)]), torch.arange(300, 304)) == [(0, 4, 304)]
     branches = torch.tensor([300, 301, 602, 603])
     # together 4 queries meet 604 keys: 2,416 pairs; apart, 2 * 2 * 302 = 1,208 pairs and the cost of a call, 2,048
-    assert split_queries(grow(two, none), branches) == [(0, 4)]
+    assert split_queries(grow(two, none), branches) == [(0, 4, 604)]
     branches = torch.tensor([*range(280, 302), *range(582, 604)])
     # 44 * 604 = 26,576 pairs, against 2 * 22 * 302 + 2,048 = 15,336
-    assert split_queries(grow(two, none), branches) == [(0, 22), (22, 44)]
+    assert split_queries(grow(two, none), branches) == [(0, 22, 302), (22, 44, 302)]

@@ -89,7 +89,7 @@ def cut_blocks(tree: Tree, queries: Queries, window: int | None, like: Tensor) -
     strip = get_or_make(tree, key, None, partial(make_strip, most_keys, window, like))
     rows, first = list_rows(queries), get_start(queries)
     return [
-        make_block(tree, rows[start:stop], start + first, window, strip) for start, stop in split_queries(tree, rows)
+        make_block(tree, rows[start:stop], start + first, window, strip) for start, stop, _ in split_queries(tree, rows)
     ]
 
 
@@ -141,8 +141,18 @@ def is_chain(tree: Tree, rows: Int[Tensor, " query"]) -> bool:
     return not any((x[..., 1] > x[..., 0]).any() for x in (hidden, grafts))
 
 
-def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int]]:
+def count_mask_numbers(tree: Tree, queries: Queries) -> int:
+    """How many numbers the masks have that blocks of `queries` make for themselves: those of a chain share a strip."""
+    rows = list_rows(queries)
+    return sum(
+        (stop - start) * keys for start, stop, keys in split_queries(tree, rows) if not is_chain(tree, rows[start:stop])
+    )
+
+
+def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int, int]]:
     """Cut queries into blocks of at most `BLOCK_QUERIES`, at the ends of branches where that leaves fewer pairs.
+
+    For each block the numbers of its first query and of the one after its last, and how many keys its queries see.
 
     A block computes every pair of its queries and of the keys that some of them see. So branches share a block only if
     they are short, or have most of their ancestors in common.
@@ -150,20 +160,18 @@ def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int,
     depth, unshared = tree.depth[queries].numpy(), count_unshared(tree, queries)
     broken = (tree.places[queries].diff() != 1).numpy() | (np.diff(depth) != 1)  # no child of the query before it
     borders = [0, *(broken.nonzero()[0] + 1).tolist(), len(queries)]
-    out: list[tuple[int, int]] = []
-    keys = 0  # that some query of the last block sees
+    out: list[tuple[int, int, int]] = []
     for a, b in pairwise(borders):
         for start in range(a, b, BLOCK_QUERIES):
             stop = min(b, start + BLOCK_QUERIES)
             alone = int(depth[start]) + stop - start
             if out and stop - out[-1][0] <= BLOCK_QUERIES:
-                first, last = out[-1]
+                first, last, keys = out[-1]
                 joined = keys + int(unshared[start]) + stop - start - 1
                 if (stop - first) * joined <= (last - first) * keys + (stop - start) * alone + CALL_COST:
-                    out[-1], keys = (first, stop), joined
+                    out[-1] = first, stop, joined
                     continue
-            out.append((start, stop))
-            keys = alone
+            out.append((start, stop, alone))
     return out
 
 
