@@ -10,6 +10,7 @@ AXES: dict[str, str] = {
     "border": "one border between neighbouring stretches of a list",
     "query": "the positions that attend, a subset or all of pos",
     "key": "the positions attended to",
+    "place": "the rows of a tree in the order of the walk through it",
     "row": "packed positions that are read: one per captured query",
     "head": "attention heads",
     "kv_head": "key/value heads; each serves head / kv_head query heads",

@@ -41,6 +41,7 @@ from faithlens.plan.packing import CHUNK_ROWS, PackedPass
 from faithlens.plan.plan import BRANCHES, Plan, compile_plan
 
 FREE_SHARE = 0.7  # of the free memory, what a plan takes for its passes if nobody says how much
+MASKED_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}  # as configs of transformers name them
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -140,8 +141,8 @@ def count_mask_bytes(model: Model, packed: PackedPass) -> int:
         numbers += count_mask_numbers(tree, range(start, min(start + chunk, len(packed))))
     for start in range(0, len(last), chunk):
         numbers += count_mask_numbers(tree, torch.tensor(last[start : start + chunk]))
-    windows = model.anatomy.sight.windows or [None]
-    return numbers * len(set(windows)) * model.hf_model.dtype.itemsize
+    kinds = {*(getattr(get_text_config(model.hf_model), "layer_types", None) or ())}  # each has masks of its own
+    return numbers * max(1, len(kinds & MASKED_LAYERS)) * model.hf_model.dtype.itemsize
 
 
 def find_read_rows(packed: PackedPass) -> set[int]:

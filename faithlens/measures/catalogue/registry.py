@@ -8,7 +8,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-from faithlens.errors import ConfigError, MeasureError, check_choice, check_type, suggest_names
+from faithlens.errors import ConfigError, MeasureError, MisuseError, check_choice, check_type, suggest_names
 from faithlens.measures.catalogue.answers import list_answers, list_strategies
 from faithlens.measures.catalogue.behaviour import list_behaviour
 from faithlens.measures.catalogue.bounds import list_bounds
@@ -176,7 +176,7 @@ def _read_measure(name: str, entry: Mapping[str, Any]) -> Measure:
         if fields["askable"] is not None:
             fields["askable"] = Askable(*fields["askable"])
         return Measure(**fields | {"name": name})  # pyright: ignore[reportArgumentType]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, MisuseError) as error:
         problem = f"the description of the measure {name!r} that a run holds cannot be read: {error}"
         raise MeasureError(
             problem, "Register the measure before you read the run, or restore the run from a copy."

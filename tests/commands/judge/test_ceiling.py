@@ -49,7 +49,7 @@ def test_the_table_reads_its_words_from_the_catalogue() -> None:
         line for line in console.export_text().splitlines() if " 95 %" in line or "all hints" in line
     )
     label = get_measure(MONITORABILITY).label
-    assert heads.split("  ")[0] == " monitor"
+    assert heads.split("  ")[0] == "monitor"
     assert all(text in heads for text in (label, "flags at random", "planted ceiling", "noticed", "false alarms"))
     assert words.split()[4:] == ["0.50", "0.40", "to", "0.60", "0.25", "1.00", "0.70", "0.00"]
     assert "–" in model
