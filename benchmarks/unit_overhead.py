@@ -64,7 +64,7 @@ def measure(act: Callable[[], object]) -> Seconds:
 
 
 @contextmanager
-def open_clerk(folder: Path, config: AuditConfig) -> Iterator[tuple[Worker, Callable[[str], object]]]:
+def open_new_worker(folder: Path, config: AuditConfig) -> Iterator[tuple[Worker, Callable[[str], object]]]:
     """A worker in a new run folder, and how it does a unit."""
     with prepare_run(config, folder):
         pass
@@ -81,8 +81,8 @@ def measure_units(config: AuditConfig, finished: int, folder: Path) -> Iterator[
     nowhere = Nowhere(folder / "nowhere")
     subject = config.subjects[0]
     with ExitStack() as opened:
-        whole, do_whole = opened.enter_context(open_clerk(folder / "whole", config))
-        clerk, do_rest = opened.enter_context(open_clerk(folder / "rest", config))
+        whole, do_whole = opened.enter_context(open_new_worker(folder / "whole", config))
+        keeper, do_rest = opened.enter_context(open_new_worker(folder / "rest", config))
         units = whole.ledger.listed.units
         lines = opened.enter_context(show_progress(whole.ledger.count_questions()))
 
@@ -104,7 +104,7 @@ def measure_units(config: AuditConfig, finished: int, folder: Path) -> Iterator[
         compute(first)
         keep(first)
         for key in others[:finished]:
-            for worker in (whole, clerk):
+            for worker in (whole, keeper):
                 worker.run.write_unit(key, *nowhere.units[first], digest=units[key]["digest"])
         proved = choose_proved(config, subject, len(units))
         for key in others[finished:]:

@@ -100,15 +100,15 @@ class Display:
             self.part = before
             self._on_change()
 
-    def note(self, words: str, is_broken: bool = True) -> None:
+    def note(self, words: str, breaks_lines: bool = True) -> None:
         """Print lines that stay, on stderr, above the display.
 
         Args:
             words: the lines.
-            is_broken: whether lines are broken where a terminal is too narrow; commands that can be copied are not.
+            breaks_lines: whether lines are broken where a terminal is too narrow; commands that can be copied are not.
         """
         console = self._console or SafeConsole(stderr=True)
-        (console.print_lines if is_broken else console.print_line)(words)
+        (console.print_lines if breaks_lines else console.print_line)(words)
 
     def print_line(self, words: str) -> None:
         """Print a line where there is neither a terminal nor a notebook, if the display prints lines there."""

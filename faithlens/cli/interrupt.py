@@ -34,7 +34,7 @@ def keeping(describe: Callable[[], str]) -> Iterator[None]:
         number = error.number if isinstance(error, Stopped) else signal.SIGINT
         start = "Interrupted." if number == signal.SIGINT else f"Stopped by {signal.Signals(number).name}."
         with open_display() as display:  # what is printed beside a display would be drawn over
-            display.note(f"{start} {describe()}", is_broken=False)
+            display.note(f"{start} {describe()}", breaks_lines=False)
         raise Interrupted(SIGNALLED + number) from None
 
 

@@ -35,7 +35,7 @@ from faithlens.store.tables import (
 from faithlens.store.units import UnitRecord
 from faithlens.store.verdict import RunVerdict
 
-LOOKED_FOR = ("model", "task", "measure", "value", "low", "high", "n_used", "n_dropped", "unit")
+FIRST_COLUMNS = ("model", "task", "measure", "value", "low", "high", "n_used", "n_dropped", "unit")
 """The columns of estimates that people look for first."""
 
 
@@ -111,7 +111,6 @@ class Run(RunFolder):
         run = cls(_make_path(path))
         if faults := run.list_faults():
             raise make_fault_error(run.path, faults)
-        run.restore_measures()
         return run
 
     @property
@@ -153,7 +152,7 @@ class Run(RunFolder):
     def estimates(self) -> pd.DataFrame:
         """The mean of every measure over questions, with its 95 % interval. Raises RunError if there is none yet."""
         table = self.read("estimates")
-        return table[[*LOOKED_FOR, *(name for name in table.columns if name not in LOOKED_FOR)]]
+        return table[[*FIRST_COLUMNS, *(name for name in table.columns if name not in FIRST_COLUMNS)]]
 
     @property
     def edits(self) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.kernels.tree_attention import Tree
-from faithlens.kernels.tree_attention.blocks import count_unshared, split_queries
+from faithlens.kernels.tree_attention.blocks import count_new_keys, split_queries
 from tests.kernels.test_tree_attention import grow, trees
 
 
@@ -24,14 +24,14 @@ def test_keys_that_the_query_before_does_not_see(grown: tuple[list[int], Tree], 
     chosen = sorted(data.draw(st.sets(st.integers(0, len(parents) - 1), min_size=1)))
     paths = [list_path(parents, row) for row in chosen]
     expected = [len(own - before) for before, own in zip([set(), *paths], paths, strict=False)]
-    unshared = count_unshared(tree, torch.tensor(chosen))
-    assert unshared.tolist() == expected
-    assert unshared.sum() == len(set.union(*paths))  # so a block of rows in this order sees as many keys
+    new = count_new_keys(tree, torch.tensor(chosen))
+    assert new.tolist() == expected
+    assert new.sum() == len(set.union(*paths))  # so a block of rows in this order sees as many keys
 
 
 def test_rows_that_go_back_in_the_walk_share_nothing_that_is_known() -> None:
     tree = grow([-1, 0, 1], [(0, 0)] * 3)
-    assert count_unshared(tree, torch.tensor([2, 1])).tolist() == [3, 2]
+    assert count_new_keys(tree, torch.tensor([2, 1])).tolist() == [3, 2]
 
 
 def test_short_branches_share_a_block_where_their_ancestors_are_the_same() -> None:

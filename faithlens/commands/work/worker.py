@@ -77,16 +77,16 @@ class Worker:
         order = order_units(list(self.ledger.listed.units), rank, of)
         questions = self.ledger.count_questions()
         with Leases(self.run.path, self.expiry) as leases, show_progress(questions, self.seconds) as lines:
-            left = self.list_unfinished(order)
+            left = self.list_left(order)
             for key, line in lines.items():
                 line.keep_questions(self.ledger.questions[key])
             while left:
                 if not self.do_some(left, leases, lines):
                     sleep(POLL_SECONDS)
-                left = self.list_unfinished(order)
+                left = self.list_left(order)
             show_questions(self.ledger, lines)
 
-    def list_unfinished(self, keys: Iterable[str]) -> list[str]:
+    def list_left(self, keys: Iterable[str]) -> list[str]:
         """The units that nobody has finished, and that have not failed here."""
         return [key for key in keys if key not in self.failed and not self.ledger.is_finished(key)]
 

@@ -157,7 +157,7 @@ def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int,
     A block computes every pair of its queries and of the keys that some of them see. So branches share a block only if
     they are short, or have most of their ancestors in common.
     """
-    depth, unshared = tree.depth[queries].numpy(), count_unshared(tree, queries)
+    depth, new = tree.depth[queries].numpy(), count_new_keys(tree, queries)
     broken = (tree.places[queries].diff() != 1).numpy() | (np.diff(depth) != 1)  # no child of the query before it
     borders = [0, *(broken.nonzero()[0] + 1).tolist(), len(queries)]
     out: list[tuple[int, int, int]] = []
@@ -167,7 +167,7 @@ def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int,
             alone = int(depth[start]) + stop - start
             if out and stop - out[-1][0] <= BLOCK_QUERIES:
                 first, last, keys = out[-1]
-                joined = keys + int(unshared[start]) + stop - start - 1
+                joined = keys + int(new[start]) + stop - start - 1
                 if (stop - first) * joined <= (last - first) * keys + (stop - start) * alone + CALL_COST:
                     out[-1] = first, stop, joined
                     continue
@@ -175,19 +175,20 @@ def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int,
     return out
 
 
-def count_unshared(tree: Tree, queries: Int[Tensor, " query"]) -> Int[ndarray, " query"]:
+def count_new_keys(tree: Tree, queries: Int[Tensor, " query"]) -> Int[ndarray, " query"]:
     """For each query, how many keys (its ancestors and itself) are not among those of the query before it.
 
-    Two rows share as many ancestors as the lowest depth is on the way, by place, from behind the first to the second:
-    there the walk through the tree is on the branch that leaves their last common ancestor. For example, from c to e
-    of the sequences "a b c" and "a b d e" the depths are 2 (d) and 3 (e), so both have a and b, and d and e are e's.
+    Go through the tree by place, from the row after the first query to the second query. The lowest depth on this way
+    is the number of keys that both see: it is that of the row whose parent is their last common ancestor. For example,
+    after c of the sequences "a b c" and "a b d e" come d (depth 2) and e (depth 3). So c and e have 2 keys in common, a
+    and b, and e has 2 new ones, d and e.
     """
-    places, unshared = tree.places[queries].numpy(), tree.depth[queries].numpy() + 1
+    places, new = tree.places[queries].numpy(), tree.depth[queries].numpy() + 1
     follows = places[1:] > places[:-1]  # else nothing is known to be shared
     ways = np.stack([places[:-1], places[1:]], 1)[follows] + 1
     depths = get_or_make(tree, ("depths by place",), None, partial(sort_depths, tree))
-    unshared[1:][follows] -= np.minimum.reduceat(depths, ways.reshape(-1))[::2] if len(ways) else 0
-    return unshared
+    new[1:][follows] -= np.minimum.reduceat(depths, ways.reshape(-1))[::2] if len(ways) else 0
+    return new
 
 
 def sort_depths(tree: Tree) -> Int[ndarray, " place"]:
