@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from faithlens import measures
 from faithlens.errors import MeasureError, RunError
 from faithlens.measures.catalogue import get_measure, registry
 from faithlens.measures.catalogue.measure import Askable
@@ -199,6 +200,7 @@ def test_a_run_with_a_measure_of_the_users_own_is_read_where_nothing_registers_i
 
 @pytest.mark.parametrize("entry", [{}, {"askable": None}, {"askable": None, "name": "own.count", "colour": "red"}])
 def test_a_measure_whose_description_cannot_be_read_is_refused(tmp_path, entry):
+    assert measures.Measure  # from then on wrong arguments of the class are a `MisuseError`
     run = start(tmp_path / "run")
     run.add_to_manifest("measures", {"own.count": entry})
     with pytest.raises(
